@@ -1,0 +1,51 @@
+//! The only room with sockets to webhooks: what may be dialled, how, and what comes back.
+//!
+//! The way of a request: `policy` looks at the URL, `connect` resolves the name, has every address
+//! checked and dials a checked one, `stream` is the connection, `send` makes the exchange within its
+//! deadline. Invariant: no address is dialled that the policy did not see.
+
+mod connect;
+mod policy;
+mod send;
+mod stream;
+
+use std::time::Duration;
+
+use rustls::pki_types::CertificateDer;
+
+pub use policy::{Policy, RefusedAddress, RefusedUrl};
+pub use send::{HttpTransport, TransportError};
+
+/// How requests are sent.
+#[derive(Debug, Clone)]
+pub struct EgressOptions {
+    /// What may be dialled.
+    pub policy: Policy,
+    /// Certificates of authorities that are trusted beside the public ones.
+    pub extra_roots: Vec<CertificateDer<'static>>,
+    /// How long one address may take to answer a dial, and TLS to be agreed on.
+    pub connect_timeout: Duration,
+    /// How long a connection that is not in use is kept. Servers close theirs after 5 s (Node's
+    /// default): a shorter time here avoids sending into a connection that is just being closed.
+    pub idle_timeout: Duration,
+    /// Connections to one host that are kept although they are not in use.
+    pub idle_per_host_max: usize,
+    /// The most bytes of an answer's body that are read.
+    pub answer_read_bytes_max: usize,
+    /// The most bytes of an answer's body that are kept for the log.
+    pub answer_kept_bytes_max: usize,
+}
+
+impl Default for EgressOptions {
+    fn default() -> Self {
+        Self {
+            policy: Policy::default(),
+            extra_roots: Vec::new(),
+            connect_timeout: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(4),
+            idle_per_host_max: 256,
+            answer_read_bytes_max: 64 * 1024,
+            answer_kept_bytes_max: 1024,
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Sending: from a delivery that is ready to a result that is on disk.
+//!
+//! Webhooks are spread over shards by number. A [`shard`] drives all its attempts, reads and settlements
+//! in one future, so that there is no task and no lock for a delivery; [`inbox`] is the only way into it.
+//! [`render`] makes the request, [`transport`] says what sending is, `egress/` does it over real sockets.
+
+mod attempt;
+pub mod egress;
+pub(crate) mod inbox;
+pub(crate) mod render;
+mod settle;
+pub(crate) mod shard;
+pub mod transport;

@@ -1,0 +1,167 @@
+//! From a delivery to the request that is sent: headers and signatures over the stored bytes.
+//!
+//! Source of every header: the contract's table. Invariant: the bytes that are signed are the bytes that
+//! are sent; the body was built once, when the event was accepted. Read `attempt.rs` next.
+
+use http::header::{CONTENT_TYPE, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use vai_webhooks_wire::{UnixMs, sign};
+
+use super::transport::Request;
+use crate::rng::Rng;
+use crate::store::Sendable;
+use crate::webhook::live::Live;
+
+/// What the requests say they come from. Fixed by the seed.
+const AGENT: &str = "VAI-Portal-Webhook/1.0";
+/// How many headers of ours there are.
+const HEADERS: usize = 11;
+
+/// The request of attempt `number` at `now`.
+pub(crate) fn request(live: &Live, event: &Sendable, number: u32, now: UnixMs, rng: &dyn Rng) -> Request {
+    let (first, second) = live.secrets(now);
+    let timestamp_secs = now.as_secs();
+    let (id, body) = (event.id.as_str(), &event.body);
+
+    let mut signatures = sign::v1(first, id, timestamp_secs, body);
+    if let Some(second) = second {
+        signatures.push(' ');
+        signatures.push_str(&sign::v1(second, id, timestamp_secs, body));
+    }
+    if let Some(key) = &live.signing_key {
+        signatures.push(' ');
+        signatures.push_str(&sign::v1a(key, id, timestamp_secs, body));
+    }
+
+    let mut headers = HeaderMap::with_capacity(HEADERS + live.headers.len());
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+    let mut set = |name: &'static str, text: String| {
+        headers.insert(HeaderName::from_static(name), plain(text));
+    };
+    set("x-vai-event", event.event_type.to_string());
+    set("x-vai-webhook-id", live.stored.id.to_string());
+    set("x-vai-timestamp", now.0.to_string());
+    set("x-vai-signature", sign::legacy(first, body));
+    set("x-vai-attempt", number.to_string());
+    set("webhook-id", id.to_owned());
+    set("webhook-timestamp", timestamp_secs.to_string());
+    set("webhook-signature", signatures);
+    set("traceparent", traceparent(rng));
+    for (name, value) in &live.headers {
+        headers.insert(name, value.clone());
+    }
+    Request { url: live.url.clone(), headers, body: event.body.clone(), timeout: live.timeout }
+}
+
+/// All of these texts are ids, types, numbers and encodings of a checked alphabet.
+fn plain(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// A W3C trace context with a span of its own, sampled: `00-<trace>-<span>-01`.
+fn traceparent(rng: &dyn Rng) -> String {
+    use std::fmt::Write as _;
+    let mut random = [0_u8; 24];
+    rng.fill(&mut random);
+    // All zeros would be invalid in either part.
+    random[0] |= 1;
+    random[16] |= 1;
+    let mut text = String::with_capacity(55);
+    text.push_str("00-");
+    for (at, byte) in random.iter().enumerate() {
+        if at == 16 {
+            text.push('-');
+        }
+        // A String takes every text.
+        let _always = write!(text, "{byte:02x}");
+    }
+    text.push_str("-01");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::{EventKey, WebhookNo};
+    use crate::store::StoredWebhook;
+    use crate::tenant::TenantId;
+    use crate::webhook::{WebhookConfig, WebhookStatus};
+    use bytes::Bytes;
+    use vai_webhooks_wire::{Secret, Verifier};
+
+    struct Fixed;
+
+    impl Rng for Fixed {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(0);
+        }
+    }
+
+    const NOW: UnixMs = UnixMs(1_767_225_600_123);
+
+    fn live(previous: Option<(&str, UnixMs)>) -> Live {
+        let mut config = WebhookConfig::new("https://example.com/h", ["*"]);
+        config.headers = vec![("X-Key".to_owned(), "k".to_owned())];
+        let stored = StoredWebhook {
+            no: WebhookNo(1),
+            tenant: TenantId(1),
+            id: "crm".parse().unwrap(),
+            status: WebhookStatus::Active,
+            config,
+            secret: "new secret".to_owned(),
+            previous_secret: previous.map(|(secret, until)| (secret.to_owned(), until)),
+            signing_key: None,
+            created_at: NOW,
+            updated_at: NOW,
+        };
+        Live::compile(stored).ok().unwrap()
+    }
+
+    fn rendered(live: &Live) -> Request {
+        let event = Sendable {
+            key: EventKey(1),
+            id: "order-1".parse().unwrap(),
+            event_type: "order.made".into(),
+            body: Bytes::from_static(br#"{"id":"order-1"}"#),
+        };
+        request(live, &event, 3, NOW, &Fixed)
+    }
+
+    fn accepts(request: &Request, secret: &str) -> bool {
+        let verifier = Verifier::new().secret(Secret::parse(secret).unwrap());
+        let header = |name: &str| request.headers.get(name).map(HeaderValue::as_bytes);
+        verifier.verify(header, &request.body, NOW).is_ok()
+    }
+
+    #[test]
+    fn the_request_is_the_contracts() {
+        let request = rendered(&live(None));
+        let header = |name: &str| request.headers.get(name).unwrap().to_str().unwrap();
+        assert_eq!(header("content-type"), "application/json");
+        assert_eq!(header("user-agent"), "VAI-Portal-Webhook/1.0");
+        assert_eq!(header("x-vai-event"), "order.made");
+        assert_eq!(header("x-vai-webhook-id"), "crm");
+        assert_eq!(header("x-vai-timestamp"), "1767225600123");
+        assert_eq!(header("x-vai-attempt"), "3");
+        assert_eq!(header("webhook-id"), "order-1");
+        assert_eq!(header("webhook-timestamp"), "1767225600");
+        assert_eq!(header("x-key"), "k");
+        let expected = "00-01000000000000000000000000000000-0100000000000000-01";
+        assert_eq!(header("traceparent"), expected);
+        assert!(accepts(&request, "new secret"));
+        assert!(!accepts(&request, "another secret"));
+    }
+
+    #[test]
+    fn while_a_secret_is_rotated_both_sign_and_the_legacy_signature_stays_with_the_old_one() {
+        let legacy = |request: &Request| request.headers["x-vai-signature"].to_str().unwrap().to_owned();
+        let of = |secret: &str| sign::legacy(&Secret::parse(secret).unwrap(), br#"{"id":"order-1"}"#);
+        let during = rendered(&live(Some(("old secret", UnixMs(NOW.0 + 1)))));
+        assert!(accepts(&during, "new secret") && accepts(&during, "old secret"));
+        assert_eq!(legacy(&during), of("old secret"));
+        let after = rendered(&live(Some(("old secret", NOW))));
+        assert!(accepts(&after, "new secret") && !accepts(&after, "old secret"));
+        assert_eq!(legacy(&after), of("new secret"));
+    }
+}

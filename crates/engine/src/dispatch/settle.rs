@@ -1,0 +1,89 @@
+//! From an attempt's result to the disk, and from there back to the lane.
+//!
+//! What a result means is decided in `outcome.rs`; here it becomes a row. All results of a round are one
+//! write. Read `store/mod.rs` next.
+
+use futures_util::FutureExt as _;
+
+use super::attempt::Made;
+use super::shard::{Shard, Stored};
+use crate::attempt::Exchanged;
+use crate::counters::Counters;
+use crate::event::DeliveryState;
+use crate::key::WebhookNo;
+use crate::outcome::{Outcome, outcome};
+use crate::parts::Parts;
+use crate::store::{Ready, Settlement};
+
+/// What an attempt means for its delivery.
+pub(super) fn settlement(parts: &Parts, webhook: WebhookNo, ready: &Ready, made: Made) -> Settlement {
+    let Made { live, started_at, took, exchange } = made;
+    let number = ready.attempts + 1;
+    let of_round = number - ready.attempts_before;
+    let ended_at = parts.clock.now();
+    let retry = &live.stored.config.retry;
+    let outcome = outcome(&exchange, retry, of_round, ended_at, |max| parts.rng.up_to(max));
+    let exchanged = Exchanged::new(exchange, took);
+    count(&parts.counters, outcome, &exchanged);
+    let (state, due) = match outcome {
+        Outcome::Delivered => (DeliveryState::Delivered, None),
+        Outcome::Exhausted => (DeliveryState::Exhausted, None),
+        Outcome::Rejected => (DeliveryState::Rejected, None),
+        // The webhook was deleted while this was under way: nothing follows.
+        Outcome::Retry { .. } if parts.registry.by_no(webhook).is_none() => (DeliveryState::Cancelled, None),
+        Outcome::Retry { due } => (DeliveryState::Pending, Some(due)),
+    };
+    Settlement {
+        event: ready.event.key,
+        webhook,
+        attempt: parts.keys.attempt(started_at),
+        number,
+        started_at,
+        ended_at,
+        exchanged,
+        state,
+        due,
+        disables: outcome == Outcome::Rejected,
+    }
+}
+
+fn count(counters: &Counters, outcome: Outcome, exchanged: &Exchanged) {
+    match outcome {
+        Outcome::Delivered => counters.delivered.add(1),
+        Outcome::Retry { .. } => counters.retried.add(1),
+        Outcome::Exhausted => counters.exhausted.add(1),
+        Outcome::Rejected => counters.rejected.add(1),
+    }
+    match exchanged.failure {
+        Some(kind) => counters.failure(kind),
+        None if exchanged.delivered() => counters.answered_2xx.add(1),
+        None => counters.answered_other.add(1),
+    }
+}
+
+impl Shard {
+    /// Hands the results of this round to the store.
+    pub(super) fn begin_settling(&mut self) {
+        if self.results.is_empty() {
+            return;
+        }
+        let settlements = std::mem::take(&mut self.results);
+        let write = self.parts.store.settle(settlements.clone());
+        let stored = move |result: Result<(), _>| match result {
+            Ok(()) => Stored::Settled(settlements),
+            Err(error) => Stored::Failed(error),
+        };
+        self.storing.push(write.map(stored).boxed());
+    }
+
+    /// A result is on disk.
+    pub(super) fn settled(&mut self, settlement: &Settlement) {
+        if let Some(lane) = self.lanes.get_mut(&settlement.webhook) {
+            lane.settled(settlement.event);
+        }
+        if let Some(due) = settlement.due {
+            self.due.note(settlement.webhook, due);
+        }
+        self.tend(settlement.webhook);
+    }
+}

@@ -1,0 +1,86 @@
+//! What a call can be answered with instead of its result.
+//!
+//! One enum for the engine's calls, a variant for each thing a caller does differently. A failed
+//! delivery is not among them: that is an outcome, and is recorded. No variant holds a secret.
+
+use crate::attempt::Exchanged;
+use crate::store::StoreError;
+
+/// One field of an input that cannot be taken, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldProblem {
+    /// Where: a JSON pointer into what was sent (`/retryConfig/maxAttempts`); empty for the whole.
+    pub pointer: String,
+    /// A stable name for the kind: `missing`, `unknown_field`, `wrong_type`, `out_of_range` …
+    pub code: &'static str,
+    /// One sentence that says what was wrong and what would be right.
+    pub detail: String,
+}
+
+impl FieldProblem {
+    /// A problem at `pointer`.
+    pub(crate) fn at(pointer: impl Into<String>, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { pointer: pointer.into(), code, detail: detail.into() }
+    }
+}
+
+/// Why a call changed nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The input is at fault: every field that is, at once.
+    #[error("{}", list(.0))]
+    Invalid(Vec<FieldProblem>),
+    /// The named thing does not exist for this tenant.
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    /// The input is good, but what is stored stands against it.
+    #[error("{detail}")]
+    Conflict {
+        /// A stable name for the kind: `id_taken`, `content_differs`, `idempotency_key_reused` …
+        code: &'static str,
+        /// One sentence with the way out.
+        detail: String,
+    },
+    /// The event's body would be over the limit.
+    #[error("the event takes {bytes} bytes on the wire; the limit is {limit}")]
+    TooLarge {
+        /// Its size on the wire, in bytes.
+        bytes: usize,
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The endpoint did not take the `webhook.test` that a registration sends.
+    #[error("the endpoint did not accept the test event: {}", .0.summary())]
+    Unreachable(Box<Exchanged>),
+    /// Too much is waiting to be written; the same call can succeed later.
+    #[error("the engine is busy; try again in a moment")]
+    Busy,
+    /// The engine is closing, or has closed.
+    #[error("the engine is shutting down")]
+    ShuttingDown,
+    /// The store failed. After a failed write the engine takes nothing more.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl EngineError {
+    /// One field at fault.
+    pub(crate) fn invalid(pointer: &str, code: &'static str, detail: impl Into<String>) -> Self {
+        Self::Invalid(vec![FieldProblem::at(pointer, code, detail)])
+    }
+
+    pub(crate) fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::Conflict { code, detail: detail.into() }
+    }
+}
+
+fn list(problems: &[FieldProblem]) -> String {
+    let lines: Vec<String> = problems
+        .iter()
+        .map(|problem| match problem.pointer.as_str() {
+            "" => problem.detail.clone(),
+            pointer => format!("{pointer}: {}", problem.detail),
+        })
+        .collect();
+    lines.join("; ")
+}

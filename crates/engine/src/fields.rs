@@ -1,0 +1,176 @@
+//! Reads a posted JSON object member by member, and collects everything that is wrong with it.
+//!
+//! It exists because a deserialiser stops at the first problem, and the promise is to name them all.
+//! What is read stays raw where the caller wants it raw. Invariant: a member that nobody asked for is a
+//! problem, never ignored. Read `webhook/input.rs` and `intake/parse.rs` next, which use it.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use vai_webhooks_wire::UnixMs;
+use vai_webhooks_wire::json;
+
+use crate::error::FieldProblem;
+
+/// The members of one object, taken away one by one.
+pub(crate) struct Fields<'a> {
+    members: Vec<(Cow<'a, str>, &'a RawValue)>,
+    pointer: &'static str,
+    pub(crate) problems: Vec<FieldProblem>,
+}
+
+/// The deepest nesting that is taken, in objects and arrays.
+pub(crate) const DEPTH_MAX: usize = 128;
+
+/// Checks that `body` is JSON that nobody can read in two ways, and gives it back as text.
+pub(crate) fn checked_json(body: &[u8]) -> Result<&str, FieldProblem> {
+    if let Err(problem) = json::check(body, json::Limits { depth_max: DEPTH_MAX }) {
+        return Err(FieldProblem::at("", "invalid_json", format!("the body is no good JSON: {problem}")));
+    }
+    std::str::from_utf8(body).map_err(|_| FieldProblem::at("", "invalid_json", "the body is not UTF-8"))
+}
+
+impl<'a> Fields<'a> {
+    /// The members of the object `text`, which stands at `pointer` in what was posted.
+    pub(crate) fn of(text: &'a str, pointer: &'static str) -> Result<Self, FieldProblem> {
+        match serde_json::from_str::<Members<'a>>(text) {
+            Ok(Members(members)) => Ok(Self { members, pointer, problems: Vec::new() }),
+            Err(_) => Err(FieldProblem::at(pointer, "wrong_type", "must be a JSON object")),
+        }
+    }
+
+    /// A member as it was spelled; `None` where it is absent. `null` is a value here.
+    pub(crate) fn raw(&mut self, name: &str) -> Option<&'a RawValue> {
+        let at = self.members.iter().position(|(member, _)| member == name)?;
+        Some(self.members.swap_remove(at).1)
+    }
+
+    /// A member of type `T`; absent and `null` are `None`, and so is a problem, which is noted.
+    pub(crate) fn optional<T: Field>(&mut self, name: &str) -> Option<T> {
+        let raw = self.raw(name).filter(|raw| raw.get() != "null")?;
+        let value = T::read(raw.get());
+        if value.is_none() {
+            self.problem(name, "wrong_type", format!("must be {}", T::SHAPE));
+        }
+        value
+    }
+
+    /// As [`Fields::optional`], but its absence is a problem too.
+    pub(crate) fn required<T: Field>(&mut self, name: &str) -> Option<T> {
+        if !self.members.iter().any(|(member, raw)| member == name && raw.get() != "null") {
+            self.raw(name);
+            self.problem(name, "missing", format!("is missing; it must be {}", T::SHAPE));
+            return None;
+        }
+        self.optional(name)
+    }
+
+    pub(crate) fn problem(&mut self, name: &str, code: &'static str, detail: impl Into<String>) {
+        self.problems.push(FieldProblem::at(format!("{}/{}", self.pointer, escaped(name)), code, detail));
+    }
+
+    /// All problems, with one for each member that was never taken.
+    pub(crate) fn finish(mut self, known: &str) -> Vec<FieldProblem> {
+        for (name, _) in std::mem::take(&mut self.members) {
+            let shown: String = name.chars().take(100).collect();
+            self.problem(&shown, "unknown_field", format!("is not known here; known are {known}"));
+        }
+        self.problems
+    }
+}
+
+/// RFC 6901.
+fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
+/// What a member can be read as.
+pub(crate) trait Field: Sized {
+    /// What it must be, to follow "must be".
+    const SHAPE: &'static str;
+
+    /// The value of this JSON; `None` where it has another shape.
+    fn read(json: &str) -> Option<Self>;
+}
+
+macro_rules! field {
+    ($type:ty, $shape:literal) => {
+        impl Field for $type {
+            const SHAPE: &'static str = $shape;
+
+            fn read(json: &str) -> Option<Self> {
+                serde_json::from_str(json).ok()
+            }
+        }
+    };
+}
+
+field!(String, "a string");
+field!(bool, "true or false");
+field!(u64, "a whole number, 0 or more");
+field!(Vec<String>, "an array of strings");
+field!(Vec<u64>, "an array of whole numbers, 0 or more");
+
+impl Field for UnixMs {
+    const SHAPE: &'static str = "a time as RFC 3339 has it, as \"2026-01-31T12:00:00.000Z\"";
+
+    fn read(json: &str) -> Option<Self> {
+        serde_json::from_str::<Cow<'_, str>>(json).ok()?.parse().ok()
+    }
+}
+
+struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+                let mut members = Vec::with_capacity(4);
+                while let Some(Name(name)) = map.next_key()? {
+                    members.push((name, map.next_value()?));
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+/// A name that borrows where no escape stands in it: `Cow` alone would always own.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_come_raw_typed_or_as_problems() {
+        let text = r#"{"a":"x","n":-1,"raw":{"k":  1},"odd/name":1,"nothing":null}"#;
+        let mut fields = Fields::of(text, "/it").unwrap();
+        assert_eq!(fields.required::<String>("a").as_deref(), Some("x"));
+        assert_eq!(fields.optional::<u64>("n"), None);
+        assert_eq!(fields.raw("raw").unwrap().get(), r#"{"k":  1}"#);
+        assert_eq!(fields.optional::<bool>("nothing"), None);
+        assert_eq!(fields.required::<bool>("absent"), None);
+        let found: Vec<_> = fields.finish("a and b").into_iter().map(|it| (it.pointer, it.code)).collect();
+        let expected =
+            [("/it/n", "wrong_type"), ("/it/absent", "missing"), ("/it/odd~1name", "unknown_field")];
+        assert_eq!(found, expected.map(|(pointer, code)| (pointer.to_owned(), code)));
+    }
+
+    #[test]
+    fn what_is_no_object_says_so() {
+        assert_eq!(Fields::of("[1]", "").err().unwrap().code, "wrong_type");
+    }
+}

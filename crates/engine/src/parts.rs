@@ -1,0 +1,25 @@
+//! What every room of the engine works with: the values that were passed in, and what is shared.
+//!
+//! Read `dispatch/mod.rs` next.
+
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::counters::Counters;
+use crate::dispatch::transport::Transport;
+use crate::key::{KeyMaker, Realm};
+use crate::rng::Rng;
+use crate::store::Store;
+use crate::webhook::registry::Registry;
+
+/// Shared by the engine's calls and its shards.
+pub(crate) struct Parts {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) rng: Arc<dyn Rng>,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) keys: KeyMaker,
+    pub(crate) realm: Realm,
+    pub(crate) counters: Counters,
+}

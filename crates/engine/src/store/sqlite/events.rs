@@ -1,0 +1,190 @@
+//! Events: kept with their deliveries, read back, listed.
+//!
+//! Where an event goes is asked of the hooks inside the transaction, so that it matches what was
+//! registered when it was committed. Read `deliveries.rs` next.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use vai_webhooks_wire::{EventId, UnixMs};
+
+use super::writer::Group;
+use crate::event::{DeliveryCounts, Event, EventSummary, Nowhere};
+use crate::key::{EventKey, Realm};
+use crate::store::{AcceptEvent, Acceptance, Dedupe, Handed};
+use crate::tenant::TenantId;
+
+/// The part of a dedupe name before a producer's own id.
+pub(crate) const BY_ID: &str = "id:";
+
+/// Keeps one event and a pending delivery for each webhook that takes it.
+pub(super) fn accept(
+    connection: &Connection,
+    group: &mut Group,
+    new: AcceptEvent,
+) -> rusqlite::Result<Acceptance> {
+    if let Some(dedupe) = &new.dedupe
+        && let Some(known) = known(connection, new.tenant, dedupe)?
+    {
+        return Ok(known);
+    }
+    let route = group.hooks.route(new.tenant, &new.event.event_type, &new.channels);
+    insert(connection, group, &new, route.nowhere)?;
+    let due = new.deliver_at.map_or(new.now, |at| at.max(new.now));
+    for webhook in route.targets {
+        super::deliveries::insert_pending(connection, group, new.event.key, webhook, due)?;
+        group.handed.push(Handed { webhook, due, event: Some(Arc::clone(&new.event)) });
+    }
+    Ok(Acceptance::New)
+}
+
+fn known(connection: &Connection, tenant: TenantId, dedupe: &Dedupe) -> rusqlite::Result<Option<Acceptance>> {
+    connection
+        .prepare_cached("SELECT key, content FROM events WHERE tenant = ?1 AND dedupe = ?2")?
+        .query_row(params![tenant.0, dedupe.name], |row| {
+            let same = row.get_ref(1)?.as_blob()? == dedupe.content;
+            Ok(if same { Acceptance::Same(EventKey(row.get(0)?)) } else { Acceptance::Differs })
+        })
+        .optional()
+}
+
+/// Writes the event's own row.
+pub(super) fn insert(
+    connection: &Connection,
+    group: &mut Group,
+    new: &AcceptEvent,
+    nowhere: Option<Nowhere>,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO events (key, tenant, type, timestamp_ms, deliver_at_ms, dedupe, content, nowhere, body)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute(params![
+            new.event.key.0,
+            new.tenant.0,
+            &*new.event.event_type,
+            new.timestamp.0,
+            new.deliver_at.map(|at| at.0),
+            new.dedupe.as_ref().map(|dedupe| &dedupe.name),
+            new.dedupe.as_ref().map(|dedupe| &dedupe.content[..]),
+            nowhere.map(Nowhere::as_str),
+            &new.event.body[..]
+        ])?;
+    group.rows += 1;
+    group.types.insert((new.tenant.0, new.event.event_type.clone()), new.now.0);
+    Ok(())
+}
+
+/// Writes when each event type was last seen.
+pub(super) fn flush_types(
+    connection: &Connection,
+    types: &mut HashMap<(i64, Box<str>), i64>,
+) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO event_types (tenant, type, seen_ms) VALUES (?1, ?2, ?3)
+         ON CONFLICT (tenant, type) DO UPDATE SET seen_ms = max(seen_ms, excluded.seen_ms)",
+    )?;
+    for ((tenant, event_type), seen_ms) in types.drain() {
+        statement.execute(params![tenant, &*event_type, seen_ms])?;
+    }
+    Ok(())
+}
+
+/// The id of an event: the producer's own where it gave one, else made from the key.
+pub(super) fn id_of(key: EventKey, dedupe: Option<&str>, realm: Realm) -> EventId {
+    dedupe
+        .and_then(|name| name.strip_prefix(BY_ID))
+        .and_then(|id| id.parse().ok())
+        .unwrap_or_else(|| key.id(realm))
+}
+
+/// The key of the event that a producer gave this id.
+pub(super) fn key_of(
+    connection: &Connection,
+    tenant: TenantId,
+    id: &EventId,
+) -> rusqlite::Result<Option<EventKey>> {
+    connection
+        .prepare_cached("SELECT key FROM events WHERE tenant = ?1 AND dedupe = ?2")?
+        .query_row(params![tenant.0, format!("{BY_ID}{id}")], |row| row.get(0).map(EventKey))
+        .optional()
+}
+
+const SUMMARY: &str = "key, type, timestamp_ms, deliver_at_ms, dedupe, nowhere";
+
+fn summary(connection: &Connection, row: &Row<'_>, realm: Realm) -> rusqlite::Result<EventSummary> {
+    let key = EventKey(row.get(0)?);
+    let nowhere = row.get_ref(5)?.as_str_or_null()?;
+    Ok(EventSummary {
+        position: key,
+        id: id_of(key, row.get_ref(4)?.as_str_or_null()?, realm),
+        event_type: row.get(1)?,
+        timestamp: UnixMs(row.get(2)?),
+        accepted_at: key.at(),
+        deliver_at: row.get::<_, Option<i64>>(3)?.map(UnixMs),
+        nowhere: nowhere.and_then(Nowhere::named),
+        deliveries: counts(connection, key)?,
+    })
+}
+
+fn counts(connection: &Connection, key: EventKey) -> rusqlite::Result<DeliveryCounts> {
+    connection
+        .prepare_cached(
+            "SELECT coalesce(sum(state = 0), 0), coalesce(sum(state = 1), 0),
+                    coalesce(sum(state IN (2, 4)), 0), coalesce(sum(state = 3), 0)
+             FROM deliveries WHERE event = ?1",
+        )?
+        .query_row([key.0], |row| {
+            Ok(DeliveryCounts {
+                pending: row.get(0)?,
+                delivered: row.get(1)?,
+                failed: row.get(2)?,
+                cancelled: row.get(3)?,
+            })
+        })
+}
+
+/// A tenant's events, newest first.
+pub(super) fn list(
+    connection: &Connection,
+    tenant: TenantId,
+    before: Option<EventKey>,
+    limit: usize,
+    realm: Realm,
+) -> rusqlite::Result<Vec<EventSummary>> {
+    let sql =
+        format!("SELECT {SUMMARY} FROM events WHERE tenant = ?1 AND key < ?2 ORDER BY key DESC LIMIT ?3");
+    let before = before.map_or(i64::MAX, |key| key.0);
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    connection
+        .prepare_cached(&sql)?
+        .query_map(params![tenant.0, before, limit], |row| summary(connection, row, realm))?
+        .collect()
+}
+
+/// One event of a tenant.
+pub(super) fn get(
+    connection: &Connection,
+    tenant: TenantId,
+    key: EventKey,
+    realm: Realm,
+) -> rusqlite::Result<Option<Event>> {
+    let sql = format!("SELECT {SUMMARY}, body FROM events WHERE key = ?1 AND tenant = ?2");
+    connection
+        .prepare_cached(&sql)?
+        .query_row(params![key.0, tenant.0], |row| {
+            let body = row.get_ref(6)?.as_blob()?.to_vec().into();
+            Ok(Event { summary: summary(connection, row, realm)?, body })
+        })
+        .optional()
+}
+
+/// Event types of a tenant that were seen, by name.
+pub(super) fn types(connection: &Connection, tenant: TenantId) -> rusqlite::Result<Vec<(String, UnixMs)>> {
+    connection
+        .prepare_cached("SELECT type, seen_ms FROM event_types WHERE tenant = ?1 ORDER BY type LIMIT 10000")?
+        .query_map([tenant.0], |row| Ok((row.get(0)?, UnixMs(row.get(1)?))))?
+        .collect()
+}

@@ -1,0 +1,235 @@
+//! The embedded store: one SQLite file, one writer, a few readers.
+//!
+//! Why SQLite, and why this layout: `docs/adr/0002-store.md`. The way of a write: `writer.rs` groups it,
+//! a file for each table writes it, the hooks are told, it is answered. SQL stands in this folder and
+//! nowhere else. Read `open.rs` next.
+
+mod attempts;
+mod deliveries;
+pub(crate) mod events;
+mod open;
+mod readers;
+mod schema;
+mod stats;
+mod tenants;
+mod webhooks;
+mod writer;
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use rusqlite::Connection;
+use vai_webhooks_wire::{EventId, UnixMs};
+
+pub use self::open::OpenError;
+use self::readers::{Readers, StartError};
+use self::writer::Writer;
+use super::{
+    AcceptEvent, Acceptance, ChangeWebhook, Changed, Dedupe, Due, DueQuery, Hooks, Later, Loaded, Settlement,
+    Stats, StatsOf, Store, StoreError,
+};
+use crate::access::StoredKey;
+use crate::attempt::Attempt;
+use crate::event::{Delivery, Event, EventSummary};
+use crate::key::{AttemptKey, EventKey, Realm, WebhookNo};
+use crate::rng::Rng;
+use crate::tenant::{TenantId, TenantName};
+
+/// Threads that read for callers.
+const CALL_READERS: usize = 2;
+/// Threads that read back deliveries for the dispatcher.
+const DISPATCH_READERS: usize = 1;
+
+/// A store in one directory.
+pub struct SqliteStore {
+    /// `None` once it was closed.
+    open: Mutex<Option<Open>>,
+    calls: Readers,
+    dispatch: Readers,
+    realm: Realm,
+}
+
+struct Open {
+    writer: Arc<Writer>,
+    thread: JoinHandle<()>,
+    /// Held for as long as anything is written.
+    lock: File,
+}
+
+impl SqliteStore {
+    /// Opens the store in `dir`, making both where they are not there, and migrating an older file.
+    pub fn open(dir: &Path, rng: &dyn Rng) -> Result<Self, OpenError> {
+        let open::Opened { writer, path, lock } = open::open(dir, rng)?;
+        let sqlite = |source| OpenError::Sqlite { path: path.clone(), source };
+        let io = |source| OpenError::Io { path: path.clone(), source };
+        let realm = writer
+            .query_row("SELECT value FROM meta WHERE name = 'realm'", [], |row| row.get(0).map(Realm))
+            .map_err(sqlite)?;
+        let readers = |name, threads| match Readers::start(&path, name, threads) {
+            Ok(readers) => Ok(readers),
+            Err(StartError::Sqlite(source)) => Err(sqlite(source)),
+            Err(StartError::Thread(source)) => Err(io(source)),
+        };
+        let calls = readers("vai-store-reader", CALL_READERS)?;
+        let dispatch = readers("vai-store-due", DISPATCH_READERS)?;
+        let (writer, thread) = Writer::start(writer).map_err(io)?;
+        let open = Open { writer: Arc::new(writer), thread, lock };
+        Ok(Self { open: Mutex::new(Some(open)), calls, dispatch, realm })
+    }
+
+    fn write<T, F>(&self, write: F) -> Later<T>
+    where
+        F: FnOnce(&Connection, &mut writer::Group) -> rusqlite::Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        match open.as_ref() {
+            Some(open) => open.writer.write(write),
+            None => std::future::ready(Err(StoreError::Closed)).boxed(),
+        }
+    }
+}
+
+impl Store for SqliteStore {
+    fn load(&self) -> Later<Loaded> {
+        let realm = self.realm;
+        self.calls.read(move |connection| {
+            let highest = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, Option<i64>>(0));
+            let event = highest("SELECT max(key) FROM events")?;
+            let attempt = highest("SELECT max(key) FROM attempts")?;
+            Ok(Loaded {
+                realm,
+                highest_key: event.max(attempt).unwrap_or_default(),
+                webhooks: webhooks::load(connection)?,
+                keys: tenants::load_keys(connection)?,
+                tenants: tenants::load(connection)?,
+                due: deliveries::first_due(connection)?,
+            })
+        })
+    }
+
+    fn start(&self, hooks: Arc<dyn Hooks>) {
+        if let Some(open) = self.open.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            open.writer.set_hooks(hooks);
+        }
+    }
+
+    fn close(&self) -> BoxFuture<'static, ()> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
+        async move {
+            let Some(Open { writer, thread, lock }) = open else { return };
+            drop(writer);
+            // The thread ends when what waits is written; a thread of its own waits for that, so that
+            // no thread that drives futures does.
+            let (done, closed) = tokio::sync::oneshot::channel();
+            let waiter = std::thread::Builder::new().name("vai-store-close".to_owned()).spawn(move || {
+                let _panicked = thread.join();
+                drop(lock);
+                let _gone = done.send(());
+            });
+            if waiter.is_ok() {
+                let _closed = closed.await;
+            }
+        }
+        .boxed()
+    }
+
+    fn accept(&self, events: Vec<AcceptEvent>) -> Later<Vec<Acceptance>> {
+        self.write(move |connection, group| {
+            events.into_iter().map(|event| events::accept(connection, group, event)).collect()
+        })
+    }
+
+    fn settle(&self, settlements: Vec<Settlement>) -> Later<()> {
+        self.write(move |connection, group| {
+            for settlement in &settlements {
+                deliveries::settle(connection, group, settlement)?;
+                if settlement.disables {
+                    webhooks::disable(connection, group, settlement.webhook, settlement.ended_at)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn reopen(&self, event: EventKey, webhooks: Vec<WebhookNo>, now: UnixMs) -> Later<()> {
+        self.write(move |connection, group| {
+            webhooks
+                .into_iter()
+                .try_for_each(|webhook| deliveries::reopen(connection, group, event, webhook, now))
+        })
+    }
+
+    fn cancel(&self, webhook: WebhookNo, limit: u32, _now: UnixMs) -> Later<u32> {
+        self.write(move |connection, group| deliveries::cancel(connection, group, webhook, limit))
+    }
+
+    fn record_test(&self, event: AcceptEvent, settlement: Settlement) -> Later<()> {
+        self.write(move |connection, group| webhooks::record_test(connection, group, &event, &settlement))
+    }
+
+    fn tenant(&self, name: TenantName, now: UnixMs) -> Later<TenantId> {
+        self.write(move |connection, _| tenants::get_or_make(connection, &name, now))
+    }
+
+    fn change_webhook(&self, change: ChangeWebhook) -> Later<Changed> {
+        self.write(move |connection, group| webhooks::change(connection, group, change))
+    }
+
+    fn call(&self, tenant: TenantId, dedupe: Dedupe) -> Later<Option<Changed>> {
+        self.calls.read(move |connection| webhooks::made_before(connection, tenant, &dedupe))
+    }
+
+    fn add_key(&self, key: StoredKey) -> Later<()> {
+        self.write(move |connection, _| tenants::add_key(connection, &key))
+    }
+
+    fn revoke_key(&self, id: String, now: UnixMs) -> Later<bool> {
+        self.write(move |connection, _| tenants::revoke_key(connection, &id, now))
+    }
+
+    fn due(&self, query: DueQuery) -> Later<Due> {
+        let realm = self.realm;
+        self.dispatch.read(move |connection| deliveries::due(connection, &query, realm))
+    }
+
+    fn events(&self, tenant: TenantId, before: Option<EventKey>, limit: usize) -> Later<Vec<EventSummary>> {
+        let realm = self.realm;
+        self.calls.read(move |connection| events::list(connection, tenant, before, limit, realm))
+    }
+
+    fn event_key(&self, tenant: TenantId, id: EventId) -> Later<Option<EventKey>> {
+        self.calls.read(move |connection| events::key_of(connection, tenant, &id))
+    }
+
+    fn event(&self, tenant: TenantId, key: EventKey) -> Later<Option<Event>> {
+        let realm = self.realm;
+        self.calls.read(move |connection| events::get(connection, tenant, key, realm))
+    }
+
+    fn deliveries(&self, key: EventKey) -> Later<Vec<(WebhookNo, Delivery)>> {
+        let realm = self.realm;
+        self.calls.read(move |connection| deliveries::list(connection, key, realm))
+    }
+
+    fn attempts(&self, webhook: WebhookNo, before: Option<AttemptKey>, limit: usize) -> Later<Vec<Attempt>> {
+        let realm = self.realm;
+        self.calls.read(move |connection| attempts::of_webhook(connection, webhook, before, limit, realm))
+    }
+
+    fn stats(&self, of: StatsOf) -> Later<Stats> {
+        self.calls.read(move |connection| stats::read(connection, of))
+    }
+
+    fn event_types(&self, tenant: TenantId) -> Later<Vec<(String, UnixMs)>> {
+        self.calls.read(move |connection| events::types(connection, tenant))
+    }
+
+    fn oldest_due(&self, now: UnixMs) -> Later<Option<UnixMs>> {
+        self.calls.read(move |connection| deliveries::oldest_due(connection, now))
+    }
+}

@@ -1,0 +1,23 @@
+//! A receiver in a dozen lines: verify, store once, answer, and do something with what people say.
+//!
+//! Run it with `VAI_WEBHOOK_SECRET` set to a webhook's secret and register
+//! `http://127.0.0.1:3004/webhooks/vai` with the sender. It keeps its events in `./received`.
+
+use std::sync::Arc;
+
+use vai_webhooks_receiver::service::{PORT_DEFAULT, parse_secrets};
+use vai_webhooks_receiver::{Event, Receiver};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut builder = Receiver::builder().on("message.*", |event: Arc<Event>| async move {
+        println!("{} {}", event.event_type, event.envelope()?.data);
+        Ok(())
+    });
+    for secret in parse_secrets(&std::env::var("VAI_WEBHOOK_SECRET")?)? {
+        builder = builder.secret(secret);
+    }
+    let receiver = builder.open("received").await?;
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", PORT_DEFAULT)).await?;
+    Ok(axum::serve(listener, receiver.router()).await?)
+}

@@ -1,0 +1,204 @@
+//! Accepts connections and serves requests on them, so that no client can take the service from others.
+//!
+//! It exists in place of `axum::serve`, which bounds neither connections nor idle time. Invariants: at
+//! most `connections_max` connections; at that number, all that were idle for [`CROWDED_IDLE_MS`] are
+//! closed to make room; an idle connection is closed after `connection_idle_ms` in any case. At a
+//! shutdown each connection ends after its request in progress, and at the deadline all do.
+//! Read `activity.rs` next.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tower::Service;
+
+use super::ServiceLimits;
+use super::activity::Activity;
+
+/// How long a connection may be idle while the service is at its limit of connections.
+const CROWDED_IDLE_MS: u64 = 1_000;
+/// How long an idle connection gets to say goodbye before it is dropped.
+const GOODBYE_MS: u64 = 1_000;
+/// How long accepting rests after it failed, as it does where the process has no more file handles.
+const ACCEPT_REST_MS: u64 = 100;
+/// How long the service waits for room before it asks idle connections again to leave.
+const ROOM_WAIT_MS: u64 = 500;
+/// The longest head of an HTTP/1.1 request, in bytes.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// The longest head of an HTTP/2 request, in bytes.
+const H2_HEAD_BYTES_MAX: u32 = 64 * 1024;
+/// Requests that one HTTP/2 connection may have in progress.
+const H2_STREAMS_MAX: u32 = 256;
+
+/// What all connections are told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Word {
+    /// Changed each time the service finds itself without room.
+    crowded: u64,
+    stopping: bool,
+}
+
+/// Serves `router` until `stop` completes and the connections have ended, or the deadline has passed.
+pub(super) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: &ServiceLimits,
+    stop: impl Future<Output = ()>,
+) {
+    let (word, _) = watch::channel(Word::default());
+    let server = Arc::new(server(limits));
+    let mut open = JoinSet::new();
+    {
+        let mut stop = std::pin::pin!(stop);
+        let room = Arc::new(Semaphore::new(limits.connections_max));
+        let idle = Duration::from_millis(limits.connection_idle_ms);
+        loop {
+            let (stream, place) = tokio::select! {
+                () = &mut stop => break,
+                next = next(&listener, &room, &word) => next,
+            };
+            while open.try_join_next().is_some() {}
+            let heard = word.subscribe();
+            let connection = Connection { server: server.clone(), router: router.clone(), idle, heard };
+            open.spawn(connection.run(stream, place));
+        }
+    }
+    drop(listener);
+    word.send_modify(|word| word.stopping = true);
+    let ended = async { while open.join_next().await.is_some() {} };
+    if tokio::time::timeout(Duration::from_millis(limits.shutdown_ms), ended).await.is_err() {
+        tracing::warn!(connections = open.len(), "closing connections that did not end within the deadline");
+    }
+    open.shutdown().await;
+}
+
+fn server(limits: &ServiceLimits) -> auto::Builder<TokioExecutor> {
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_millis(limits.connection_idle_ms))
+        .max_buf_size(HEAD_BYTES_MAX);
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(H2_HEAD_BYTES_MAX)
+        .max_concurrent_streams(H2_STREAMS_MAX);
+    server
+}
+
+/// The next connection, when there is room for it.
+async fn next(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+    word: &watch::Sender<Word>,
+) -> (TcpStream, OwnedSemaphorePermit) {
+    let ask_for_room = || word.send_modify(|word| word.crowded += 1);
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                ask_for_room();
+                tokio::time::sleep(Duration::from_millis(ACCEPT_REST_MS)).await;
+                continue;
+            }
+        };
+        loop {
+            if let Ok(place) = room.clone().try_acquire_owned() {
+                return (stream, place);
+            }
+            ask_for_room();
+            let place = room.clone().acquire_owned();
+            if let Ok(Ok(place)) = tokio::time::timeout(Duration::from_millis(ROOM_WAIT_MS), place).await {
+                return (stream, place);
+            }
+        }
+    }
+}
+
+/// One connection's task.
+struct Connection {
+    server: Arc<auto::Builder<TokioExecutor>>,
+    router: Router,
+    idle: Duration,
+    heard: watch::Receiver<Word>,
+}
+
+impl Connection {
+    async fn run(mut self, stream: TcpStream, _place: OwnedSemaphorePermit) {
+        // Answers are small and are waited for. Where this fails the connection is gone anyway.
+        stream.set_nodelay(true).ok();
+        let activity = Activity::new();
+        let (router, requests) = (self.router.clone(), activity.clone());
+        let service = service_fn(move |request: hyper::Request<Incoming>| {
+            let in_progress = requests.begin();
+            let answer = router.clone().call(request);
+            async move {
+                let answer = answer.await;
+                drop(in_progress);
+                answer
+            }
+        });
+        let server = self.server.clone();
+        let mut served = std::pin::pin!(server.serve_connection(TokioIo::new(stream), service));
+        tokio::select! {
+            // A client that breaks off is its own business.
+            _ = served.as_mut() => return,
+            leave = self.until_leave(&activity) => {
+                served.as_mut().graceful_shutdown();
+                if let Leave::Idle = leave {
+                    tokio::time::timeout(Duration::from_millis(GOODBYE_MS), served).await.ok();
+                    return;
+                }
+            }
+        }
+        served.await.ok();
+    }
+
+    /// Waits for a reason to close: a shutdown, or too long without a request.
+    async fn until_leave(&mut self, activity: &Activity) -> Leave {
+        let mut crowded = self.heard.borrow().crowded;
+        let mut idle_max = self.idle;
+        loop {
+            if self.heard.borrow_and_update().stopping {
+                return Leave::Stopping;
+            }
+            let idle_for = activity.idle_for().unwrap_or_default();
+            if idle_for >= idle_max {
+                return Leave::Idle;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(idle_max - idle_for) => {
+                    // It was busy meanwhile: a crowd that was there before concerns it no more.
+                    if activity.idle_for().unwrap_or_default() < idle_max {
+                        idle_max = self.idle;
+                    }
+                }
+                changed = self.heard.changed() => {
+                    let now = self.heard.borrow().crowded;
+                    if changed.is_err() {
+                        return Leave::Stopping;
+                    } else if now != crowded {
+                        idle_max = self.idle.min(Duration::from_millis(CROWDED_IDLE_MS));
+                        crowded = now;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Why a connection is closed by us.
+enum Leave {
+    Idle,
+    Stopping,
+}

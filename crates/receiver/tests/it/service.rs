@@ -1,0 +1,124 @@
+//! The service's bounds: idle connections, crowds, shutdowns; both versions of HTTP; its secrets.
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tempfile::tempdir;
+use tokio::net::TcpStream;
+use vai_webhooks_receiver::service::{SecretsError, parse_secrets};
+
+use crate::client::{Client, post};
+use crate::request::{Post, SECRET, body};
+use crate::running::{Running, stored_ids};
+
+#[tokio::test]
+async fn a_connection_that_says_nothing_or_half_a_thing_is_closed() {
+    let directory = tempdir().unwrap();
+    let service =
+        Running::start_with(directory.path(), |config| config.limits.connection_idle_ms = 100).await;
+    let beginnings: [&[u8]; 5] = [
+        b"",
+        b"PRI",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"POST /webhooks/vai HTTP/1.1\r\nHost: x\r\nX-",
+        b"\r\n",
+    ];
+    for beginning in beginnings {
+        let mut client = Client::connect(service.address).await;
+        client.write(beginning).await;
+        client.until_closed().await;
+    }
+    service.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn idle_connections_at_the_limit_do_not_shut_others_out() {
+    let directory = tempdir().unwrap();
+    let service = Running::start_with(directory.path(), |config| config.limits.connections_max = 8).await;
+    let mut idle = Vec::new();
+    for n in 0..24 {
+        let mut client = Client::connect(service.address).await;
+        if n % 2 == 0 {
+            client.write(b"POST /webhooks").await;
+        }
+        idle.push(client);
+    }
+    let answer = post(service.address, &Post::signed(&body("evt_1", "message.sent"))).await;
+    assert_eq!(answer.status, 200);
+    idle[0].until_closed().await;
+    service.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_shutdown_lets_the_request_in_flight_finish_and_takes_no_new_one() {
+    let directory = tempdir().unwrap();
+    let mut service = Running::start(directory.path()).await;
+    let request = Post::signed(&body("evt_1", "message.sent"));
+    let mut idle = Client::connect(service.address).await;
+    let mut client = in_flight(&service, &request).await;
+    service.begin_stop();
+    idle.until_closed().await;
+    client.write(&request.body).await;
+    assert_eq!(client.answer().await.expect("it was in flight").status, 200);
+    let address = service.address;
+    service.ended().await.unwrap();
+    assert!(TcpStream::connect(address).await.is_err(), "nobody listens");
+    assert_eq!(stored_ids(directory.path()), ["evt_1"]);
+}
+
+/// A request whose head the service has read: it says so by asking for the body.
+async fn in_flight(service: &Running, request: &Post) -> Client {
+    let mut client = Client::connect(service.address).await;
+    let length = request.body.len();
+    client.write(&request.head(&format!("Content-Length: {length}\r\nExpect: 100-continue"))).await;
+    assert_eq!(client.answer().await.expect("an interim answer").status, 100);
+    client
+}
+
+#[tokio::test]
+async fn a_request_that_never_ends_does_not_hold_up_the_shutdown_beyond_its_deadline() {
+    let directory = tempdir().unwrap();
+    let mut service = Running::start_with(directory.path(), |config| config.limits.shutdown_ms = 50).await;
+    let mut client = in_flight(&service, &Post::signed(&body("evt_1", "message.sent"))).await;
+    service.begin_stop();
+    service.ended().await.unwrap();
+    client.until_closed().await;
+    assert!(stored_ids(directory.path()).is_empty());
+}
+
+#[tokio::test]
+async fn http_2_is_served_too() {
+    let directory = tempdir().unwrap();
+    let service = Running::start(directory.path()).await;
+    let stream = TcpStream::connect(service.address).await.unwrap();
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    for (id, status) in [("evt_1", 200), ("evt_2", 200)] {
+        let post = Post::signed(&body(id, "message.sent"));
+        let mut request = http::Request::post(format!("http://{}/webhooks/vai", service.address));
+        for (name, value) in &post.headers {
+            request = request.header(name, &value[..]);
+        }
+        let answer =
+            sender.send_request(request.body(Full::new(Bytes::from(post.body))).unwrap()).await.unwrap();
+        assert_eq!(answer.status(), status);
+        let text = answer.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(&text[..], br#"{"received":true}"#);
+    }
+    drop(sender);
+    assert_eq!(stored_ids(directory.path()), ["evt_1", "evt_2"]);
+    service.stop().await.unwrap();
+}
+
+#[test]
+fn secrets_are_read_from_a_list_and_never_shown() {
+    assert_eq!(parse_secrets(SECRET).unwrap().len(), 1);
+    assert_eq!(parse_secrets(&format!(" {SECRET} , a plain one,")).unwrap().len(), 2);
+    for empty in ["", " ", ",", " , ,"] {
+        assert!(matches!(parse_secrets(empty), Err(SecretsError::Empty)), "{empty:?}");
+    }
+    let error = parse_secrets(&format!("{SECRET},whsec_***not-base64***")).expect_err("the second is bad");
+    let text = format!("{error} {error:?}");
+    assert!(text.contains("secret number 2") && !text.contains("not-base64"), "{text}");
+}

@@ -1,0 +1,335 @@
+//! The scanner behind [`super::check`]: a state for each open object and array, on a stack of its own.
+//!
+//! It is on the way of every event, so that it allocates only for names that are spelled with escapes
+//! and for objects of many names.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use super::ProblemKind;
+
+/// Objects with more names than this are checked with a set, smaller ones by comparing.
+const COMPARED_MAX: usize = 16;
+/// How much of a long pointer is shown, in bytes.
+const POINTER_BYTES_MAX: usize = 200;
+
+/// Reads one text.
+pub(super) struct Scanner<'a> {
+    text: &'a [u8],
+    at: usize,
+    depth_max: usize,
+    open: Vec<Open<'a>>,
+    /// Names of all open objects, the innermost's last.
+    names: Vec<Cow<'a, [u8]>>,
+}
+
+/// An object or array that is not closed yet.
+enum Open<'a> {
+    Array { index: usize },
+    Object { first_name: usize, many: Option<HashSet<Cow<'a, [u8]>>> },
+}
+
+type Step = Result<(), ProblemKind>;
+
+const fn expected<T>(what: &'static str) -> Result<T, ProblemKind> {
+    Err(ProblemKind::Syntax(what))
+}
+
+impl<'a> Scanner<'a> {
+    pub(super) fn new(text: &'a [u8], depth_max: usize) -> Self {
+        Self { text, at: 0, depth_max, open: Vec::with_capacity(8), names: Vec::with_capacity(16) }
+    }
+
+    /// How far it has come.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Where it is, as a JSON pointer.
+    pub(super) fn pointer(&self) -> String {
+        let mut pointer = String::new();
+        for (level, open) in self.open.iter().enumerate() {
+            match open {
+                Open::Array { index } => pointer.push_str(&format!("/{index}")),
+                Open::Object { first_name, .. } => {
+                    let end = self.open[level + 1..].iter().find_map(|inner| match inner {
+                        Open::Object { first_name, .. } => Some(*first_name),
+                        Open::Array { .. } => None,
+                    });
+                    let names = &self.names[*first_name..end.unwrap_or(self.names.len())];
+                    if let Some(name) = names.last() {
+                        let name = String::from_utf8_lossy(name);
+                        pointer.push('/');
+                        pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+                    }
+                }
+            }
+            if pointer.len() > POINTER_BYTES_MAX {
+                let end = pointer.floor_char_boundary(POINTER_BYTES_MAX);
+                return format!("{}…", &pointer[..end]);
+            }
+        }
+        pointer
+    }
+
+    /// Reads the whole text.
+    pub(super) fn run(&mut self) -> Step {
+        self.value()?;
+        while !self.open.is_empty() {
+            self.after_value()?;
+        }
+        self.blanks();
+        if self.at == self.text.len() { Ok(()) } else { expected("the end") }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.get(self.at).copied()
+    }
+
+    fn blanks(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    /// One value; of an object or array only what comes before its first member is over.
+    fn value(&mut self) -> Step {
+        loop {
+            self.blanks();
+            match self.peek() {
+                Some(b'{') => {
+                    self.push(Open::Object { first_name: self.names.len(), many: None })?;
+                    self.blanks();
+                    if self.peek() == Some(b'}') {
+                        self.pop();
+                        return Ok(());
+                    }
+                    self.name()?;
+                }
+                Some(b'[') => {
+                    self.push(Open::Array { index: 0 })?;
+                    self.blanks();
+                    if self.peek() == Some(b']') {
+                        self.pop();
+                        return Ok(());
+                    }
+                }
+                Some(b'"') => return self.string().map(drop),
+                Some(b'-' | b'0'..=b'9') => return self.number(),
+                Some(b't') => return self.word(b"true"),
+                Some(b'f') => return self.word(b"false"),
+                Some(b'n') => return self.word(b"null"),
+                _ => return expected("a value"),
+            }
+        }
+    }
+
+    /// What follows a value inside an object or array.
+    fn after_value(&mut self) -> Step {
+        self.blanks();
+        let next = self.peek();
+        match self.open.last_mut() {
+            Some(Open::Array { index }) => match next {
+                Some(b',') => {
+                    *index += 1;
+                    self.at += 1;
+                    self.value()
+                }
+                Some(b']') => {
+                    self.pop();
+                    Ok(())
+                }
+                _ => expected("',' or ']'"),
+            },
+            Some(Open::Object { .. }) => match next {
+                Some(b',') => {
+                    self.at += 1;
+                    self.name()?;
+                    self.value()
+                }
+                Some(b'}') => {
+                    self.pop();
+                    Ok(())
+                }
+                _ => expected("',' or '}'"),
+            },
+            None => Ok(()),
+        }
+    }
+
+    fn push(&mut self, open: Open<'a>) -> Step {
+        if self.open.len() == self.depth_max {
+            return Err(ProblemKind::TooDeep);
+        }
+        self.at += 1;
+        self.open.push(open);
+        Ok(())
+    }
+
+    fn pop(&mut self) {
+        self.at += 1;
+        if let Some(Open::Object { first_name, .. }) = self.open.pop() {
+            self.names.truncate(first_name);
+        }
+    }
+
+    /// A name and its colon.
+    fn name(&mut self) -> Step {
+        self.blanks();
+        if self.peek() != Some(b'"') {
+            return expected("a name in quotes");
+        }
+        let raw = self.string()?;
+        let name = if raw.contains(&b'\\') { Cow::Owned(unescaped(raw)) } else { Cow::Borrowed(raw) };
+        let Some(Open::Object { first_name, many }) = self.open.last_mut() else {
+            return expected("a value");
+        };
+        let own = &self.names[*first_name..];
+        let twice = match many {
+            Some(many) => !many.insert(name.clone()),
+            None if own.len() >= COMPARED_MAX => {
+                let mut all: HashSet<_> = own.iter().cloned().collect();
+                let twice = !all.insert(name.clone());
+                *many = Some(all);
+                twice
+            }
+            None => own.contains(&name),
+        };
+        self.names.push(name);
+        if twice {
+            return Err(ProblemKind::DuplicateKey);
+        }
+        self.blanks();
+        if self.peek() != Some(b':') {
+            return expected("':'");
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// A string; gives what stands between its quotes.
+    fn string(&mut self) -> Result<&'a [u8], ProblemKind> {
+        self.at += 1;
+        let start = self.at;
+        loop {
+            match self.peek() {
+                Some(b'"') => {
+                    let text = self.text;
+                    self.at += 1;
+                    return Ok(&text[start..self.at - 1]);
+                }
+                Some(b'\\') => {
+                    self.at += 1;
+                    self.escape()?;
+                }
+                Some(0..=0x1f) => return expected("an escape in place of a control character"),
+                Some(_) => self.at += 1,
+                None => return expected("'\"'"),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Step {
+        match self.peek() {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
+            Some(b'u') => {
+                self.at += 1;
+                for _ in 0..4 {
+                    if !self.peek().is_some_and(|byte| byte.is_ascii_hexdigit()) {
+                        return expected("four hexadecimal digits");
+                    }
+                    self.at += 1;
+                }
+            }
+            _ => return expected("an escape"),
+        }
+        Ok(())
+    }
+
+    fn number(&mut self) -> Step {
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        match self.peek() {
+            Some(b'0') => self.at += 1,
+            Some(b'1'..=b'9') => self.digits()?,
+            _ => return expected("a digit"),
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.peek() {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.peek() {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Step {
+        let start = self.at;
+        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+            self.at += 1;
+        }
+        if self.at == start { expected("a digit") } else { Ok(()) }
+    }
+
+    fn word(&mut self, word: &[u8]) -> Step {
+        if !self.text[self.at..].starts_with(word) {
+            return expected("a value");
+        }
+        self.at += word.len();
+        Ok(())
+    }
+}
+
+/// The bytes that a string with escapes stands for. A lone surrogate stays what it is, in three bytes,
+/// so that it equals only itself.
+fn unescaped(raw: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(raw.len());
+    let mut at = 0;
+    while let Some(&byte) = raw.get(at) {
+        at += 1;
+        if byte != b'\\' {
+            bytes.push(byte);
+            continue;
+        }
+        let escape = raw.get(at).copied().unwrap_or_default();
+        at += 1;
+        match escape {
+            b'b' => bytes.push(8),
+            b'f' => bytes.push(12),
+            b'n' => bytes.push(b'\n'),
+            b'r' => bytes.push(b'\r'),
+            b't' => bytes.push(b'\t'),
+            b'u' => {
+                let high = unit(raw, at);
+                at += 4;
+                let low = if raw[at..].starts_with(b"\\u") { unit(raw, at + 2) } else { 0 };
+                let pair = (0xd800..0xdc00).contains(&high) && (0xdc00..0xe000).contains(&low);
+                let code = if pair { 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00) } else { high };
+                at += if pair { 6 } else { 0 };
+                push_code(&mut bytes, code);
+            }
+            other => bytes.push(other),
+        }
+    }
+    bytes
+}
+
+fn unit(raw: &[u8], at: usize) -> u32 {
+    let digits = raw.get(at..at + 4).and_then(|digits| std::str::from_utf8(digits).ok());
+    digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()).unwrap_or_default()
+}
+
+fn push_code(bytes: &mut Vec<u8>, code: u32) {
+    if let Some(char) = char::from_u32(code) {
+        bytes.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
+    } else {
+        let part = |shift: u32| 0x80 | u8::try_from((code >> shift) & 0x3f).unwrap_or_default();
+        bytes.extend_from_slice(&[0xed, part(6), part(0)]);
+    }
+}
