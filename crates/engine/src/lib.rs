@@ -58,7 +58,8 @@ pub use counters::Counts;
 pub use dispatch::transport::Transport;
 pub use dispatch::{egress, transport};
 pub use engine::{
-    Engine, EngineOptions, EngineParts, Page, Redacted, Registered, Shards, StartError, TestResult,
+    Engine, EngineOptions, EngineParts, PAGE_MAX, Page, ROTATION_GRACE_MS, Redacted, Registered, Shards,
+    StartError, TestResult,
 };
 pub use error::{EngineError, FieldProblem};
 pub use event::{Accepted, Delivery, DeliveryCounts, DeliveryState, Event, EventSummary, NewEvent, Nowhere};

@@ -2,3 +2,11 @@
 //!
 //! The only place that knows them: the engine knows no HTTP API, the API no command line. `main.rs`
 //! reads the command line and calls a room here.
+
+pub mod api;
+pub mod config;
+pub mod demo;
+pub mod receive;
+pub mod serve;
+mod signals;
+mod units;

@@ -34,8 +34,8 @@ use crate::store::sqlite::{OpenError, SqliteStore};
 use crate::store::{Store, StoreError};
 use crate::webhook::registry::Registry;
 
-pub use events::Page;
-pub use webhooks::{Registered, TestResult};
+pub use events::{PAGE_MAX, Page};
+pub use webhooks::{ROTATION_GRACE_MS, Registered, TestResult};
 
 /// How an engine is opened.
 #[derive(Debug, Clone)]
@@ -246,6 +246,13 @@ impl Engine {
             // The store was closed in good order: it cannot fail any more.
             Ok(None) | Err(_) => std::future::pending().await,
         }
+    }
+
+    /// Whether events are being accepted and the store can be read.
+    pub async fn ready(&self) -> Result<(), EngineError> {
+        self.check_open()?;
+        self.parts.store.ping().await?;
+        Ok(())
     }
 
     /// What happened since the start, counted.

@@ -70,6 +70,8 @@ pub trait Store: Send + Sync + 'static {
     /// Ends an API key; answers whether there was one.
     fn revoke_key(&self, id: String, now: UnixMs) -> Later<bool>;
 
+    /// Whether it can be read.
+    fn ping(&self) -> Later<()>;
     /// The next deliveries of a webhook that are due, oldest first, apart from `skip`.
     fn due(&self, query: DueQuery) -> Later<Due>;
     /// Events of a tenant, newest first.

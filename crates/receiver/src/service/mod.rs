@@ -224,3 +224,14 @@ async fn log_event(event: Arc<Event>) -> Result<(), HandlerError> {
     tracing::info!(id = ?event.id, scheme = %event.scheme, "Received webhook event: {} from {from}", event.event_type);
     Ok(())
 }
+
+/// Serves any router within the service's bounds on connections, until `stop` completes and what is in
+/// flight has ended, or the deadline in `limits` has passed.
+pub async fn serve_connections(
+    listener: TcpListener,
+    router: axum::Router,
+    limits: &ServiceLimits,
+    stop: impl Future<Output = ()>,
+) {
+    connections::serve(listener, router, limits, stop).await;
+}

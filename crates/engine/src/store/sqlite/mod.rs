@@ -192,6 +192,10 @@ impl Store for SqliteStore {
         self.write(move |connection, _| tenants::revoke_key(connection, &id, now))
     }
 
+    fn ping(&self) -> Later<()> {
+        self.calls.read(|connection| connection.query_row("SELECT 1 FROM meta", [], |_| Ok(())))
+    }
+
     fn due(&self, query: DueQuery) -> Later<Due> {
         let realm = self.realm;
         self.dispatch.read(move |connection| deliveries::due(connection, &query, realm))

@@ -1,0 +1,75 @@
+//! The HTTP API: the engine's calls as the contract spells them.
+//!
+//! The way of a request: `auth` says for which tenant it is, `input` reads its path, query and body
+//! within limits, a file for each resource calls the engine and gives its result a shape (`shapes`), and
+//! everything that goes wrong leaves as a `problem`. Invariant: every answer that is not 2xx is
+//! `application/problem+json`. The document at `/openapi.json` is made from these same functions.
+
+mod auth;
+mod document;
+mod events;
+mod health;
+mod input;
+mod keys;
+mod metrics;
+mod problem;
+mod secrets;
+mod shapes;
+mod stats;
+mod webhooks;
+
+use std::sync::Arc;
+
+use axum::Router;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use vai_webhooks_engine::Engine;
+
+pub use input::{BATCH_BYTES_MAX, BODY_BYTES_MAX};
+
+/// What every call works with.
+#[derive(Clone)]
+pub struct Api {
+    engine: Arc<Engine>,
+}
+
+/// The API over this engine.
+pub fn router(engine: Arc<Engine>) -> Router {
+    let (router, document) = parts().split_for_parts();
+    let document = document::text(&document);
+    router
+        .route("/openapi.json", axum::routing::get(move || document::serve(document.clone())))
+        .fallback(problem::unknown_path)
+        .method_not_allowed_fallback(problem::wrong_method)
+        .with_state(Api { engine })
+}
+
+/// The OpenAPI document, as `/openapi.json` serves it.
+#[must_use]
+pub fn openapi() -> String {
+    document::text(&parts().split_for_parts().1)
+}
+
+fn parts() -> OpenApiRouter<Api> {
+    OpenApiRouter::with_openapi(document::base())
+        .routes(routes!(webhooks::register, webhooks::list))
+        .routes(routes!(webhooks::read, webhooks::change, webhooks::remove))
+        .routes(routes!(webhooks::test))
+        .routes(routes!(webhooks::pause))
+        .routes(routes!(webhooks::resume))
+        .routes(routes!(webhooks::attempts))
+        .routes(routes!(secrets::read))
+        .routes(routes!(secrets::rotate))
+        .routes(routes!(stats::of_webhook))
+        .routes(routes!(stats::of_tenant))
+        .routes(routes!(events::accept, events::list))
+        .routes(routes!(events::accept_batch))
+        .routes(routes!(events::read))
+        .routes(routes!(events::deliveries))
+        .routes(routes!(events::resend))
+        .routes(routes!(events::types))
+        .routes(routes!(keys::create, keys::list))
+        .routes(routes!(keys::revoke))
+        .routes(routes!(health::read))
+        .routes(routes!(metrics::read))
+}

@@ -1,0 +1,11 @@
+//! Promises of the real binary as a process: killed, stopped, started again.
+//!
+//! `server.rs` runs the binary, `receiver.rs` takes what it sends, `producer.rs` posts; each other file
+//! holds one promise.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod crash;
+mod producer;
+mod receiver;
+mod server;
+mod signals;

@@ -1,0 +1,68 @@
+//! The real binary, on a port that the system picks.
+
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+
+pub const ADMIN_KEY: &str = "an-admin-key-for-tests-only";
+
+/// The binary that the tests were built with.
+pub fn binary() -> PathBuf {
+    env!("CARGO_BIN_EXE_vai-webhooks").into()
+}
+
+/// A running server. Killed where it is dropped.
+pub struct Server {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    pub url: String,
+}
+
+impl Server {
+    /// Starts one on this directory and waits until it listens.
+    pub async fn start(data: &Path) -> Self {
+        let mut child = Command::new(binary())
+            .args(["serve", "--listen", "127.0.0.1:0", "--egress-allow", "127.0.0.0/8", "--data"])
+            .arg(data)
+            .env("VAI_ADMIN_KEY", ADMIN_KEY)
+            .env("VAI_LOG", "error")
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let first = lines.next_line().await.unwrap().expect("the server says where it listens");
+        let url = first.rsplit(' ').next().unwrap().to_owned();
+        assert!(url.starts_with("http://127.0.0.1:"), "{first}");
+        Self { child, lines, url }
+    }
+
+    /// kill -9.
+    pub async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// Sends it a signal, as `TERM`.
+    pub async fn signal(&self, name: &str) {
+        let pid = self.child.id().expect("it runs").to_string();
+        let sent = Command::new("kill").args([&format!("-{name}"), &pid]).status().await.unwrap();
+        assert!(sent.success());
+    }
+
+    /// The next line that it prints.
+    pub async fn line(&mut self) -> Option<String> {
+        self.lines.next_line().await.unwrap()
+    }
+
+    /// How it ended, and what it printed until then.
+    pub async fn ended(mut self) -> (ExitStatus, String) {
+        let mut printed = String::new();
+        while let Some(line) = self.line().await {
+            printed.push_str(&line);
+            printed.push('\n');
+        }
+        (self.child.wait().await.unwrap(), printed)
+    }
+}
