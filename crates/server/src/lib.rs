@@ -4,6 +4,7 @@
 //! reads the command line and calls a room here.
 
 pub mod api;
+pub mod client;
 pub mod config;
 pub mod demo;
 pub mod receive;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
+use vai_webhooks::client::{self, Call, EventCommand, KeyCommand, VerifyArgs, WebhookCommand};
 use vai_webhooks::config::ServeArgs;
 use vai_webhooks::demo::DemoArgs;
 use vai_webhooks::receive::ReceiveArgs;
@@ -37,6 +38,14 @@ enum Command {
     Receive(ReceiveArgs),
     /// Watch events flow: server, receiver and made-up conversations in one terminal
     Demo(DemoArgs),
+    /// Register, list, show, test and remove webhooks
+    Webhook(Call<WebhookCommand>),
+    /// Send and list events, and see what became of one
+    Event(Call<EventCommand>),
+    /// Make, list and revoke API keys (with an admin key)
+    Key(Call<KeyCommand>),
+    /// Check a signature by hand
+    Verify(VerifyArgs),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -74,6 +83,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => runtime.block_on(serve::run(args.resolve()?)),
         Command::Receive(args) => runtime.block_on(receive::run(args)),
         Command::Demo(args) => runtime.block_on(demo::run(args)),
+        Command::Webhook(call) => runtime.block_on(call.run()),
+        Command::Event(call) => runtime.block_on(call.run()),
+        Command::Key(call) => runtime.block_on(call.run()),
+        Command::Verify(args) => client::verify(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "vai-webhooks", &mut script);

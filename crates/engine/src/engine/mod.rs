@@ -1,12 +1,14 @@
 //! The engine: what another program holds and calls.
 //!
 //! It puts the rooms together and is the only way in: calls on events are in `events.rs`, on webhooks in
-//! `webhooks.rs`, on API keys and tenants in `access.rs`. Invariant: every call names its tenant, and
+//! `webhooks.rs`, `trial.rs` and `secrets.rs`, on API keys and tenants in `access.rs`. Invariant: every call names its tenant, and
 //! sees nothing of another. Read `../intake/mod.rs` next.
 
 mod access;
 mod events;
 mod hooks;
+mod secrets;
+mod trial;
 mod webhooks;
 
 use std::path::PathBuf;
@@ -35,7 +37,9 @@ use crate::store::{Store, StoreError};
 use crate::webhook::registry::Registry;
 
 pub use events::{PAGE_MAX, Page};
-pub use webhooks::{ROTATION_GRACE_MS, Registered, TestResult};
+pub use secrets::ROTATION_GRACE_MS;
+pub use trial::TestResult;
+pub use webhooks::Registered;
 
 /// How an engine is opened.
 #[derive(Debug, Clone)]

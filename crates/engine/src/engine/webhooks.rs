@@ -2,36 +2,27 @@
 //!
 //! All validation comes first, then the change, or none of it. A change is made from what was read and
 //! is refused if somebody else was faster. Stopping calls answer only when the shard has said that no
-//! attempt starts any more. Read `access.rs` next.
+//! attempt starts any more. Read `trial.rs` and
+//! `secrets.rs` next.
 
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use vai_webhooks_wire::{AttemptId, EventId, Secret, SigningKey, UnixMs, WebhookId};
+use vai_webhooks_wire::{Secret, SigningKey, WebhookId};
 
 use super::Engine;
 use super::events::{Page, page_size, position};
-use crate::attempt::Exchanged;
-use crate::dispatch::render;
+use super::secrets::secret_of;
 use crate::error::{EngineError, FieldProblem};
-use crate::event::DeliveryState;
-use crate::intake::{event_dedupe, prepare_test};
+use crate::intake::event_dedupe;
 use crate::key::WebhookNo;
-use crate::outcome;
-use crate::store::{
-    AcceptEvent, ChangeWebhook, Changed, Dedupe, Settlement, Stats, StatsOf, StoredWebhook, WebhookWrite,
-};
+use crate::store::{ChangeWebhook, Changed, Dedupe, Stats, StatsOf, StoredWebhook, WebhookWrite};
 use crate::tenant::TenantId;
 use crate::webhook::live::Live;
 use crate::webhook::{NewWebhook, Webhook, WebhookChange, WebhookStatus, check_config};
 
 /// The most webhooks of one tenant.
 pub const WEBHOOKS_PER_TENANT_MAX: usize = 10_000;
-/// How long a replaced secret goes on signing where a rotation does not say, in milliseconds: one day.
-pub const ROTATION_GRACE_MS: i64 = 24 * 60 * 60 * 1_000;
-/// The longest that a replaced secret may go on signing, in milliseconds: 30 days.
-pub const ROTATION_GRACE_MS_MAX: i64 = 30 * ROTATION_GRACE_MS;
-
 /// A webhook that was just registered, with its secret, which is shown here.
 #[derive(Debug, Clone)]
 pub struct Registered {
@@ -39,19 +30,6 @@ pub struct Registered {
     pub webhook: Webhook,
     /// Its secret.
     pub secret: Secret,
-}
-
-/// What came of a `webhook.test`.
-#[derive(Debug, Clone)]
-pub struct TestResult {
-    /// The test event.
-    pub event_id: EventId,
-    /// The attempt.
-    pub attempt_id: AttemptId,
-    /// When it was sent.
-    pub started_at: UnixMs,
-    /// What came of it.
-    pub exchanged: Exchanged,
 }
 
 impl Engine {
@@ -130,7 +108,7 @@ impl Engine {
         })
     }
 
-    fn random(&self) -> [u8; 32] {
+    pub(super) fn random(&self) -> [u8; 32] {
         let mut bytes = [0; 32];
         self.parts.rng.fill(&mut bytes);
         bytes
@@ -148,55 +126,6 @@ impl Engine {
             Some(Changed::Repeated(None)) => Err(deleted_since()),
             Some(_) => Err(key_reused()),
         }
-    }
-
-    /// Sends a `webhook.test`, and gives the record of it, where it was accepted.
-    async fn verify(&self, live: &Live) -> Result<(AcceptEvent, Settlement), EngineError> {
-        let (event, settlement) = self.send_test(live).await;
-        if settlement.exchanged.delivered() {
-            return Ok((event, settlement));
-        }
-        Err(EngineError::Unreachable(Box::new(settlement.exchanged)))
-    }
-
-    async fn send_test(&self, live: &Live) -> (AcceptEvent, Settlement) {
-        let parts = &self.parts;
-        let event = prepare_test(parts, live.stored.tenant, live.stored.id.as_str());
-        let began = parts.clock.elapsed();
-        let started_at = event.now;
-        let request = render::request(live, &event.event, 1, started_at, &*parts.rng);
-        let exchange = parts.transport.send(request).await;
-        let took = parts.clock.elapsed().saturating_sub(began);
-        let delivered = outcome::delivered(&exchange);
-        let settlement = Settlement {
-            event: event.event.key,
-            webhook: live.stored.no,
-            attempt: parts.keys.attempt(started_at),
-            number: 1,
-            started_at,
-            ended_at: parts.clock.now(),
-            exchanged: Exchanged::new(exchange, took),
-            state: if delivered { DeliveryState::Delivered } else { DeliveryState::Exhausted },
-            due: None,
-            disables: false,
-        };
-        (event, settlement)
-    }
-
-    /// Sends `webhook.test` to this webhook alone, whatever it subscribes to and whether it is stopped
-    /// or not, once; answers with the result, good or bad, when that is recorded.
-    pub async fn test(&self, tenant: TenantId, id: &WebhookId) -> Result<TestResult, EngineError> {
-        self.check_open()?;
-        let live = self.live(tenant, id)?;
-        let (event, settlement) = self.send_test(&live).await;
-        let result = TestResult {
-            event_id: event.event.id.clone(),
-            attempt_id: settlement.attempt.id(self.parts.realm),
-            started_at: settlement.started_at,
-            exchanged: settlement.exchanged.clone(),
-        };
-        self.parts.store.record_test(event, settlement).await?;
-        Ok(result)
     }
 
     /// One webhook.
@@ -278,49 +207,13 @@ impl Engine {
         Ok(view)
     }
 
-    /// The secret that signs.
-    pub fn secret(&self, tenant: TenantId, id: &WebhookId) -> Result<Secret, EngineError> {
-        secret_of(&self.live(tenant, id)?.stored)
-    }
-
-    /// Replaces the secret. The old one goes on signing beside the new one for `grace_ms`; with 0 it
-    /// ends at once, which also ends a rotation that is under way.
-    pub async fn rotate_secret(
-        &self,
-        tenant: TenantId,
-        id: &WebhookId,
-        secret: Option<String>,
-        grace_ms: i64,
-    ) -> Result<(Webhook, Secret), EngineError> {
-        self.check_open()?;
-        if !(0..=ROTATION_GRACE_MS_MAX).contains(&grace_ms) {
-            let detail = format!("is {grace_ms}; must be 0 to {ROTATION_GRACE_MS_MAX}");
-            return Err(EngineError::invalid("/gracePeriodMs", "out_of_range", detail));
-        }
-        let secret = secret.unwrap_or_else(|| Secret::from_random(self.random()).expose().to_owned());
-        let parsed = Secret::parse(&secret)
-            .map_err(|error| EngineError::invalid("/secret", "invalid_secret", error.to_string()))?;
-        let old = self.live(tenant, id)?;
-        let now = self.parts.clock.now();
-        let rotating = old.stored.previous_secret.as_ref().is_some_and(|(_, until)| now < *until);
-        if rotating && grace_ms > 0 {
-            let detail = "a rotation is under way; wait for its end, or rotate with gracePeriodMs 0 to end the \
-                          old secrets at once";
-            return Err(EngineError::conflict("rotation_in_progress", detail));
-        }
-        let until = now.saturating_add(grace_ms);
-        let previous_secret = (grace_ms > 0).then(|| (old.stored.secret.clone(), until));
-        let new = StoredWebhook { secret, previous_secret, ..old.stored.clone() };
-        Ok((self.replace(&old, new).await?, parsed))
-    }
-
     /// The counts of one webhook.
     pub async fn webhook_stats(&self, tenant: TenantId, id: &WebhookId) -> Result<Stats, EngineError> {
         let no = self.live(tenant, id)?.stored.no;
         Ok(self.parts.store.stats(StatsOf::Webhook(no)).await?)
     }
 
-    async fn replace(&self, old: &Live, new: StoredWebhook) -> Result<Webhook, EngineError> {
+    pub(super) async fn replace(&self, old: &Live, new: StoredWebhook) -> Result<Webhook, EngineError> {
         let now = self.parts.clock.now();
         let expected = old.stored.updated_at;
         // Later than what it replaces, whatever the clock says: this is what tells the two apart.
@@ -350,17 +243,13 @@ fn registered(live: &Live) -> Result<Registered, EngineError> {
     Ok(Registered { webhook: live.view(), secret: secret_of(&live.stored)? })
 }
 
-fn secret_of(stored: &StoredWebhook) -> Result<Secret, EngineError> {
-    Secret::parse(&stored.secret).map_err(|error| damaged(&error))
-}
-
 /// How a call on webhooks is known again: by its own kind of call, its key, and what was posted.
 fn call_dedupe(call: &str, key: &str, posted: &[u8]) -> Result<Dedupe, EngineError> {
     let Dedupe { name, content } = event_dedupe(key, Sha256::digest(posted).into())?;
     Ok(Dedupe { name: format!("{call}:{name}"), content })
 }
 
-fn damaged(error: &dyn std::error::Error) -> EngineError {
+pub(super) fn damaged(error: &dyn std::error::Error) -> EngineError {
     EngineError::Store(crate::store::StoreError::Read(error.to_string()))
 }
 

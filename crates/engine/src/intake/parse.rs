@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use serde_json::value::RawValue;
-use vai_webhooks_wire::{EventId, UnixMs};
+use vai_webhooks_wire::{EventId, UnixMs, is_event_type};
 
 use super::BATCH_MAX;
 use crate::error::FieldProblem;
@@ -15,7 +15,10 @@ use crate::fields::{Fields, checked_json};
 
 const KNOWN: &str = "event, data, id, timestamp, deliverAt and channels";
 
-/// An event as it was posted.
+const NO_EVENT_TYPE: &str = "is no event type: letters, digits and _, in parts with dots between, 128 characters at \
+                             most, as message.received";
+
+/// An event as it was posted. Its type is one, its data is JSON; what else it says is still to be checked.
 pub(crate) struct Draft<'a> {
     pub(crate) event_type: Cow<'a, str>,
     /// JSON that was checked.
@@ -30,7 +33,10 @@ impl<'a> Draft<'a> {
     /// Reads one event.
     pub(crate) fn from_json(body: &'a [u8]) -> Result<Self, Vec<FieldProblem>> {
         let mut fields = checked_json(body).and_then(|text| Fields::of(text, "")).map_err(|it| vec![it])?;
-        let event_type = fields.required::<String>("event").unwrap_or_default();
+        let event_type = fields.required::<String>("event");
+        if event_type.as_ref().is_some_and(|name| !is_event_type(name)) {
+            fields.problem("event", "invalid_event_type", NO_EVENT_TYPE);
+        }
         let data = fields.raw("data").map(RawValue::get);
         if data.is_none() {
             fields.problem(
@@ -47,7 +53,7 @@ impl<'a> Draft<'a> {
             }
         });
         let draft = Self {
-            event_type: event_type.into(),
+            event_type: event_type.unwrap_or_default().into(),
             data: data.unwrap_or_default(),
             id,
             timestamp: fields.optional("timestamp"),
@@ -62,6 +68,9 @@ impl<'a> Draft<'a> {
     pub(crate) fn from_event(event: &'a NewEvent) -> Result<Self, Vec<FieldProblem>> {
         checked_json(event.data.as_bytes())
             .map_err(|problem| vec![FieldProblem { pointer: "/data".to_owned(), ..problem }])?;
+        if !is_event_type(&event.event_type) {
+            return Err(vec![FieldProblem::at("/event", "invalid_event_type", NO_EVENT_TYPE)]);
+        }
         Ok(Self {
             event_type: event.event_type.as_str().into(),
             data: event.data.trim(),

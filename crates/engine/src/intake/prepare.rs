@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use vai_webhooks_wire::{EventId, UnixMs, defaults, envelope, is_event_type};
+use vai_webhooks_wire::{EventId, UnixMs, defaults, envelope};
 
 use super::{DELIVER_AHEAD_MS_MAX, Draft, EVENT_BYTES_MAX};
 use crate::error::{EngineError, FieldProblem};
@@ -100,11 +100,6 @@ pub(crate) fn prepare_test(parts: &Parts, tenant: TenantId, webhook_id: &str) ->
 
 fn check(draft: &Draft<'_>, now: UnixMs) -> Vec<FieldProblem> {
     let mut problems = Vec::new();
-    if !is_event_type(&draft.event_type) {
-        let detail = "is no event type: letters, digits and _, in parts with dots between, 128 characters at most, \
-                      as message.received";
-        problems.push(FieldProblem::at("/event", "invalid_event_type", detail));
-    }
     if draft.deliver_at.is_some_and(|at| at.since(now) > DELIVER_AHEAD_MS_MAX) {
         problems.push(FieldProblem::at("/deliverAt", "out_of_range", "is more than a year ahead"));
     }

@@ -30,6 +30,7 @@ struct Base;
 /// What all calls have in common.
 pub(super) fn base() -> utoipa::openapi::OpenApi {
     let mut document = Base::openapi();
+    document.info.license = None;
     let components = document.components.get_or_insert_default();
     let key = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
     components.add_security_scheme("key", key);

@@ -1,0 +1,65 @@
+//! The server as users run it: the release binary, its own process, on a directory of its own.
+
+use std::process::Stdio;
+
+use anyhow::{Context as _, bail};
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::root;
+
+const KEY: &str = "the-key-of-the-benchmark";
+
+/// A running server. Killed where it is dropped.
+pub struct Server {
+    child: Child,
+    /// Gone with the server.
+    _data: TempDir,
+    pub url: String,
+    pub key: String,
+}
+
+impl Server {
+    pub async fn start() -> anyhow::Result<Self> {
+        // In the build directory, which is on a disk: a temporary directory may be in memory.
+        let target = root().join("target");
+        let data = tempfile::Builder::new().prefix("bench-").tempdir_in(&target)?;
+        let mut child = Command::new(target.join("release/vai-webhooks"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--egress-allow", "127.0.0.0/8", "--data"])
+            .arg(data.path())
+            .env("VAI_ADMIN_KEY", KEY)
+            .env("VAI_LOG", "error")
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .context("target/release/vai-webhooks")?;
+        let mut lines = BufReader::new(child.stdout.take().context("its output")?).lines();
+        let first = lines.next_line().await?.context("the server did not start")?;
+        let url = first.rsplit(' ').next().unwrap_or_default().to_owned();
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        Ok(Self { child, _data: data, url, key: KEY.to_owned() })
+    }
+
+    /// Registers the one webhook.
+    pub async fn register(&self, receiver: &str) -> anyhow::Result<()> {
+        let body = json!({"url": receiver, "events": ["*"], "verify": false}).to_string();
+        let request = Request::post(format!("{}/v1/webhooks", self.url))
+            .header("authorization", format!("Bearer {KEY}"))
+            .body(Full::new(Bytes::from(body)))?;
+        let response = Client::builder(TokioExecutor::new()).build_http().request(request).await?;
+        let status = response.status();
+        let answer = response.into_body().collect().await?.to_bytes();
+        if status.is_success() { Ok(()) } else { bail!("{status}: {}", String::from_utf8_lossy(&answer)) }
+    }
+
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        Ok(self.child.kill().await?)
+    }
+}
