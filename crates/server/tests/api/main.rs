@@ -1,0 +1,15 @@
+//! The API over real HTTP, with a real engine behind it.
+//!
+//! `server.rs` runs it, `endpoint.rs` is a webhook's endpoint; each other file holds one group of promises.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod bad_events;
+mod bad_webhooks;
+mod calls;
+mod document;
+mod endpoint;
+mod keys;
+mod problems;
+mod repeats;
+mod server;
+mod tenants;

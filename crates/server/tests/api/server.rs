@@ -1,0 +1,127 @@
+//! A server on a port that the system picks, and a client of it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use vai_webhooks::api;
+use vai_webhooks_engine::{Engine, EngineOptions, Redacted};
+
+pub const ADMIN: &str = "an-admin-key-for-tests-only";
+
+/// A running server.
+pub struct Server {
+    pub url: String,
+    client: Client<HttpConnector, Full<Bytes>>,
+    /// Gone with the server.
+    _data: TempDir,
+}
+
+/// What a call was answered.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub text: String,
+    pub json: Value,
+}
+
+impl Answer {
+    /// Its problem's code; only of an answer that is a whole problem.
+    pub fn problem(&self) -> &str {
+        assert_eq!(self.headers["content-type"], "application/problem+json", "{}", self.text);
+        assert_eq!(self.json["status"], self.status, "{}", self.text);
+        assert!(
+            !self.json["title"].as_str().unwrap().is_empty()
+                && !self.json["detail"].as_str().unwrap().is_empty()
+        );
+        self.json["code"].as_str().unwrap()
+    }
+
+    /// The fields that are at fault: pointer and code.
+    pub fn fields(&self) -> Vec<(&str, &str)> {
+        let errors = self.json["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+        errors.iter().map(|it| (it["pointer"].as_str().unwrap(), it["code"].as_str().unwrap())).collect()
+    }
+}
+
+impl Server {
+    pub async fn start() -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let options = EngineOptions {
+            egress_allow: vec!["127.0.0.0/8".parse().unwrap()],
+            admin_key: Some(Redacted(ADMIN.to_owned())),
+            ..EngineOptions::new(data.path())
+        };
+        let engine = Arc::new(Engine::open(options).await.unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, api::router(engine)).await });
+        Self { url, client: Client::builder(TokioExecutor::new()).build_http(), _data: data }
+    }
+
+    /// A call with these headers.
+    pub async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.url));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = self.client.request(request.body(Full::new(body.into())).unwrap()).await.unwrap();
+        let (head, body) = response.into_parts();
+        let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
+        let json = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Answer { status: head.status.as_u16(), headers: head.headers, text, json }
+    }
+
+    /// A call with this key.
+    pub async fn with_key(&self, key: &str, method: &str, path: &str, body: impl Into<Bytes>) -> Answer {
+        self.send(method, path, &[("authorization", &format!("Bearer {key}"))], body).await
+    }
+
+    /// A call for the default tenant.
+    pub async fn call(&self, method: &str, path: &str, body: impl Into<Bytes>) -> Answer {
+        self.with_key(ADMIN, method, path, body).await
+    }
+
+    /// A new key of this tenant.
+    pub async fn tenant_key(&self, tenant: &str) -> String {
+        let made = self.call("POST", "/v1/keys", format!(r#"{{"tenant":"{tenant}"}}"#)).await;
+        assert_eq!(made.status, 201, "{}", made.text);
+        made.json["key"].as_str().unwrap().to_owned()
+    }
+
+    /// Calls until `is` is true of the answer.
+    pub async fn until(&self, path: &str, is: impl Fn(&Value) -> bool) -> Value {
+        let wait = async {
+            loop {
+                let answer = self.call("GET", path, "").await;
+                if is(&answer.json) {
+                    return answer.json;
+                }
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(60), wait).await.expect("it becomes true")
+    }
+
+    /// Everything that a tenant can read, to compare before and after.
+    pub async fn everything(&self) -> String {
+        let mut all = String::new();
+        for path in ["/v1/webhooks", "/v1/events", "/v1/stats", "/v1/event-types", "/v1/keys"] {
+            all.push_str(&self.call("GET", path, "").await.text);
+        }
+        all
+    }
+}
