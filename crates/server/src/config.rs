@@ -22,6 +22,13 @@ const SHUTDOWN_MS: u64 = 15_000;
 
 /// Options of `serve`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "VAI_ADMIN_KEY sets an admin key. Without it, the first start makes one, shows it once, and keeps
+it in DIR/admin-key, where the other commands find it.
+
+  vai-webhooks serve --egress-allow 127.0.0.0/8    # webhooks may be on this machine
+  curl http://127.0.0.1:8080/openapi.json          # every call"
+)]
 pub struct ServeArgs {
     /// Read options from this TOML file; the command line and the environment stand before it
     #[arg(long, env = "VAI_CONFIG", value_name = "FILE")]

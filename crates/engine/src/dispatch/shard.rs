@@ -151,7 +151,10 @@ impl Shard {
         for handed in letters.handed {
             match handed.event {
                 _ if handed.due > now => self.due.note(handed.webhook, handed.due),
-                None => self.wake(handed.webhook),
+                None => {
+                    self.lane(handed.webhook).reopen(handed.key);
+                    self.tend(handed.webhook);
+                }
                 Some(event) => {
                     let ready = Ready { event, attempts: 0, attempts_before: 0 };
                     self.lane(handed.webhook).offer(ready);

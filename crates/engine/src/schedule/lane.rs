@@ -33,6 +33,8 @@ pub(crate) struct Lane {
     in_flight: u32,
     limit: u32,
     good: u32,
+    /// Of those that are held: what was sent again by hand meanwhile, and is due again when it is settled.
+    again: HashSet<EventKey>,
     /// Whether deliveries on disk are due that are not held.
     behind: bool,
     /// While deliveries are being read back: what was settled since, which the reading may not know.
@@ -56,6 +58,7 @@ impl Lane {
             in_flight: 0,
             limit: IN_FLIGHT_AT_FIRST,
             good: 0,
+            again: HashSet::new(),
             behind: false,
             reading: None,
             missed: false,
@@ -84,6 +87,15 @@ impl Lane {
         } else {
             self.behind = true;
         }
+    }
+
+    /// A delivery was made due again by hand. One that is held is not read back now, since its result may
+    /// be on its way to the disk; it is looked for when that has arrived.
+    pub(crate) fn reopen(&mut self, event: EventKey) {
+        if self.held.contains(&event) {
+            self.again.insert(event);
+        }
+        self.wake();
     }
 
     fn take_in(&mut self, ready: Ready) {
@@ -120,9 +132,10 @@ impl Lane {
         self.behind = due.more || self.missed;
     }
 
-    /// The reading failed: it is to be done again.
+    /// The reading failed: whoever read says when it is to be done again.
     pub(crate) fn reading_failed(&mut self) {
         self.reading = None;
+        self.behind = false;
     }
 
     /// Whether an attempt may start.
@@ -165,12 +178,16 @@ impl Lane {
         if let Some(settled) = &mut self.reading {
             settled.insert(event);
         }
+        if self.again.remove(&event) {
+            self.wake();
+        }
     }
 
     /// Gives up what waits in memory: the webhook was stopped. It stays on disk.
     pub(crate) fn clear(&mut self) {
         for ready in self.ready.drain(..) {
             self.held.remove(&ready.event.key);
+            self.again.remove(&ready.event.key);
         }
         self.ready_bytes = 0;
         self.behind = false;
@@ -257,6 +274,32 @@ mod tests {
         assert!(lane.begin_reading().is_some());
         lane.end_reading(Due { ready: vec![delivery(9)], ..Due::default() });
         assert_eq!(started(&mut lane), [9]);
+    }
+
+    #[test]
+    fn what_is_sent_again_while_its_result_is_on_its_way_is_looked_for_afterwards() {
+        let mut lane = Lane::new();
+        lane.offer(delivery(1));
+        assert_eq!(started(&mut lane), [1]);
+        lane.ended(Strain::None);
+        lane.reopen(EventKey(1));
+        let (_, skip) = lane.begin_reading().unwrap();
+        assert_eq!(skip, [EventKey(1)], "its result is not on disk yet");
+        lane.end_reading(Due::default());
+        assert!(!lane.wants_reading());
+        lane.settled(EventKey(1));
+        assert!(lane.begin_reading().is_some());
+        lane.end_reading(Due { ready: vec![delivery(1)], ..Due::default() });
+        assert_eq!(started(&mut lane), [1]);
+    }
+
+    #[test]
+    fn a_reading_that_failed_is_not_begun_again_at_once() {
+        let mut lane = Lane::new();
+        lane.wake();
+        lane.begin_reading().unwrap();
+        lane.reading_failed();
+        assert!(!lane.wants_reading());
     }
 
     #[test]

@@ -179,7 +179,9 @@ pub struct Handed {
     pub webhook: WebhookNo,
     /// When it is due.
     pub due: UnixMs,
-    /// What to send; `None` where the receiver of this must read it back.
+    /// Which event.
+    pub key: EventKey,
+    /// What to send; `None` where it was sent again by hand and must be read back.
     pub event: Option<Arc<Sendable>>,
 }
 

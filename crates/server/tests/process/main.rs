@@ -5,6 +5,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod crash;
+mod demo;
+mod log;
 mod producer;
 mod receiver;
 mod server;

@@ -127,7 +127,7 @@ pub(super) fn reopen(
             stats.pending += 1;
         }
     }
-    group.handed.push(Handed { webhook, due: now, event: None });
+    group.handed.push(Handed { webhook, due: now, key: event, event: None });
     Ok(())
 }
 

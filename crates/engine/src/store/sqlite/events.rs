@@ -34,7 +34,8 @@ pub(super) fn accept(
     let due = new.deliver_at.map_or(new.now, |at| at.max(new.now));
     for webhook in route.targets {
         super::deliveries::insert_pending(connection, group, new.event.key, webhook, due)?;
-        group.handed.push(Handed { webhook, due, event: Some(Arc::clone(&new.event)) });
+        let key = new.event.key;
+        group.handed.push(Handed { webhook, due, key, event: Some(Arc::clone(&new.event)) });
     }
     Ok(Acceptance::New)
 }
