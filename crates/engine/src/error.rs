@@ -69,6 +69,11 @@ impl EngineError {
         Self::Invalid(vec![FieldProblem::at(pointer, code, detail)])
     }
 
+    /// What the store holds cannot be used: somebody else changed its file.
+    pub(crate) fn damaged(error: &dyn std::error::Error) -> Self {
+        Self::Store(StoreError::Read(error.to_string()))
+    }
+
     pub(crate) fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
         Self::Conflict { code, detail: detail.into() }
     }

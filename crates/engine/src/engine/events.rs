@@ -10,7 +10,7 @@ use crate::error::EngineError;
 use crate::event::{Accepted, Delivery, Event, EventSummary, NewEvent};
 use crate::intake::{Draft, prepare};
 use crate::key::{AttemptKey, EventKey};
-use crate::store::sqlite::events::BY_ID;
+use crate::store::sqlite::columns::BY_ID;
 use crate::store::{AcceptEvent, Acceptance, Stats, StatsOf};
 use crate::tenant::TenantId;
 use crate::webhook::WebhookStatus;

@@ -5,7 +5,6 @@
 use vai_webhooks_wire::{Secret, WebhookId};
 
 use super::Engine;
-use super::webhooks::damaged;
 use crate::error::EngineError;
 use crate::store::StoredWebhook;
 use crate::tenant::TenantId;
@@ -56,5 +55,5 @@ impl Engine {
 
 /// A stored secret, read.
 pub(super) fn secret_of(stored: &StoredWebhook) -> Result<Secret, EngineError> {
-    Secret::parse(&stored.secret).map_err(|error| damaged(&error))
+    Secret::parse(&stored.secret).map_err(|error| EngineError::damaged(&error))
 }

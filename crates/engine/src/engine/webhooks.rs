@@ -46,7 +46,7 @@ impl Engine {
         let idempotency =
             idempotency.map(|(key, posted)| call_dedupe("register", key, posted)).transpose()?;
         let verify = new.verify;
-        let live = Live::compile(self.new_webhook(tenant, new)?).map_err(|it| damaged(&it))?;
+        let live = Live::compile(self.new_webhook(tenant, new)?).map_err(|it| EngineError::damaged(&it))?;
         if idempotency.is_none() && self.parts.registry.by_id(tenant, &live.stored.id).is_some() {
             return Err(id_taken(&live.stored.id));
         }
@@ -65,7 +65,9 @@ impl Engine {
         let what = WebhookWrite::Insert(Box::new(live.stored.clone()), test);
         let change = ChangeWebhook { tenant, now: self.parts.clock.now(), what, idempotency };
         match self.parts.store.change_webhook(change).await? {
-            Changed::Done(stored) => registered(&Live::compile(*stored).map_err(|it| damaged(&it))?),
+            Changed::Done(stored) => {
+                registered(&Live::compile(*stored).map_err(|it| EngineError::damaged(&it))?)
+            }
             Changed::Repeated(Some(no)) => registered(&*self.by_no(no)?),
             Changed::Repeated(None) => Err(deleted_since()),
             Changed::KeyReused => Err(key_reused()),
@@ -163,7 +165,7 @@ impl Engine {
         let moved = config.url != old.stored.config.url;
         let new = StoredWebhook { config, ..old.stored.clone() };
         if verify && moved {
-            let live = Live::compile(new.clone()).map_err(|it| damaged(&it))?;
+            let live = Live::compile(new.clone()).map_err(|it| EngineError::damaged(&it))?;
             let (event, settlement) = self.verify(&live).await?;
             self.parts.store.record_test(event, settlement).await?;
         }
@@ -222,7 +224,9 @@ impl Engine {
         let what = WebhookWrite::Replace { webhook: Box::new(new), expected };
         let change = ChangeWebhook { tenant, now, what, idempotency: None };
         match self.parts.store.change_webhook(change).await? {
-            Changed::Done(stored) => Ok(Live::compile(*stored).map_err(|it| damaged(&it))?.view()),
+            Changed::Done(stored) => {
+                Ok(Live::compile(*stored).map_err(|it| EngineError::damaged(&it))?.view())
+            }
             _ => Err(EngineError::conflict(
                 "changed_meanwhile",
                 "the webhook was changed or deleted by somebody else meanwhile; read it again",
@@ -247,10 +251,6 @@ fn registered(live: &Live) -> Result<Registered, EngineError> {
 fn call_dedupe(call: &str, key: &str, posted: &[u8]) -> Result<Dedupe, EngineError> {
     let Dedupe { name, content } = event_dedupe(key, Sha256::digest(posted).into())?;
     Ok(Dedupe { name: format!("{call}:{name}"), content })
-}
-
-pub(super) fn damaged(error: &dyn std::error::Error) -> EngineError {
-    EngineError::Store(crate::store::StoreError::Read(error.to_string()))
 }
 
 fn id_taken(id: &WebhookId) -> EngineError {

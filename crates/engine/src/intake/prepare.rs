@@ -12,7 +12,7 @@ use super::{DELIVER_AHEAD_MS_MAX, Draft, EVENT_BYTES_MAX};
 use crate::error::{EngineError, FieldProblem};
 use crate::key::EventKey;
 use crate::parts::Parts;
-use crate::store::sqlite::events::BY_ID;
+use crate::store::sqlite::columns::BY_ID;
 use crate::store::{AcceptEvent, Dedupe, Sendable};
 use crate::tenant::TenantId;
 use crate::webhook::check_channels;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rusqlite::{Connection, Row, params};
 use vai_webhooks_wire::UnixMs;
 
-use super::events;
+use super::columns;
 use crate::attempt::{Attempt, Exchanged};
 use crate::dispatch::transport::FailureKind;
 use crate::key::{AttemptKey, EventKey, Realm, WebhookNo};
@@ -51,9 +51,9 @@ fn attempt(row: &Row<'_>, realm: Realm) -> rusqlite::Result<Attempt> {
     let took_us: i64 = row.get(4)?;
     Ok(Attempt {
         id: AttemptKey(row.get(0)?).id(realm),
-        event_id: events::id_of(event, row.get_ref(12)?.as_str_or_null()?, realm),
+        event_id: columns::id_of(event, row.get_ref(12)?.as_str_or_null()?, realm),
         event_type: row.get(11)?,
-        webhook_id: super::webhooks::id(row, 13)?,
+        webhook_id: columns::webhook_id(row, 13)?,
         number: row.get(2)?,
         started_at: UnixMs(row.get(3)?),
         exchanged: Exchanged {

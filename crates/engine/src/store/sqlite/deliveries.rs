@@ -8,8 +8,8 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use vai_webhooks_wire::UnixMs;
 
-use super::events;
-use super::writer::Group;
+use super::columns;
+use super::group::Group;
 use crate::event::{Delivery, DeliveryState};
 use crate::key::{EventKey, Realm, WebhookNo};
 use crate::store::{Due, DueQuery, Handed, Ready, Sendable, Settlement};
@@ -201,7 +201,7 @@ fn ready(
         .query_row(params![key.0, webhook.0], |row| {
             let event = Sendable {
                 key,
-                id: events::id_of(key, row.get_ref(1)?.as_str_or_null()?, realm),
+                id: columns::id_of(key, row.get_ref(1)?.as_str_or_null()?, realm),
                 event_type: row.get_ref(0)?.as_str()?.into(),
                 body: row.get_ref(2)?.as_blob()?.to_vec().into(),
             };
@@ -225,8 +225,8 @@ pub(super) fn list(
             let no = WebhookNo(row.get(0)?);
             let delivery = Delivery {
                 id: event.delivery_id(no, realm),
-                event_id: events::id_of(event, row.get_ref(4)?.as_str_or_null()?, realm),
-                webhook_id: super::webhooks::id(row, 1)?,
+                event_id: columns::id_of(event, row.get_ref(4)?.as_str_or_null()?, realm),
+                webhook_id: columns::webhook_id(row, 1)?,
                 state: state(row.get(2)?),
                 next_attempt_at: row.get::<_, Option<i64>>(3)?.map(UnixMs),
                 attempts: super::attempts::of_delivery(connection, event, no, realm)?,

@@ -3,20 +3,17 @@
 //! Where an event goes is asked of the hooks inside the transaction, so that it matches what was
 //! registered when it was committed. Read `deliveries.rs` next.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use vai_webhooks_wire::{EventId, UnixMs};
 
-use super::writer::Group;
+use super::columns::{BY_ID, id_of};
+use super::group::Group;
 use crate::event::{DeliveryCounts, Event, EventSummary, Nowhere};
 use crate::key::{EventKey, Realm};
 use crate::store::{AcceptEvent, Acceptance, Dedupe, Handed};
 use crate::tenant::TenantId;
-
-/// The part of a dedupe name before a producer's own id.
-pub(crate) const BY_ID: &str = "id:";
 
 /// Keeps one event and a pending delivery for each webhook that takes it.
 pub(super) fn accept(
@@ -76,29 +73,6 @@ pub(super) fn insert(
     group.rows += 1;
     group.types.insert((new.tenant.0, new.event.event_type.clone()), new.now.0);
     Ok(())
-}
-
-/// Writes when each event type was last seen.
-pub(super) fn flush_types(
-    connection: &Connection,
-    types: &mut HashMap<(i64, Box<str>), i64>,
-) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare_cached(
-        "INSERT INTO event_types (tenant, type, seen_ms) VALUES (?1, ?2, ?3)
-         ON CONFLICT (tenant, type) DO UPDATE SET seen_ms = max(seen_ms, excluded.seen_ms)",
-    )?;
-    for ((tenant, event_type), seen_ms) in types.drain() {
-        statement.execute(params![tenant, &*event_type, seen_ms])?;
-    }
-    Ok(())
-}
-
-/// The id of an event: the producer's own where it gave one, else made from the key.
-pub(super) fn id_of(key: EventKey, dedupe: Option<&str>, realm: Realm) -> EventId {
-    dedupe
-        .and_then(|name| name.strip_prefix(BY_ID))
-        .and_then(|id| id.parse().ok())
-        .unwrap_or_else(|| key.id(realm))
 }
 
 /// The key of the event that a producer gave this id.
@@ -180,12 +154,4 @@ pub(super) fn get(
             Ok(Event { summary: summary(connection, row, realm)?, body })
         })
         .optional()
-}
-
-/// Event types of a tenant that were seen, by name.
-pub(super) fn types(connection: &Connection, tenant: TenantId) -> rusqlite::Result<Vec<(String, UnixMs)>> {
-    connection
-        .prepare_cached("SELECT type, seen_ms FROM event_types WHERE tenant = ?1 ORDER BY type LIMIT 10000")?
-        .query_map([tenant.0], |row| Ok((row.get(0)?, UnixMs(row.get(1)?))))?
-        .collect()
 }

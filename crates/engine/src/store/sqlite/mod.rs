@@ -5,13 +5,16 @@
 //! nowhere else. Read `open.rs` next.
 
 mod attempts;
+pub(crate) mod columns;
 mod deliveries;
-pub(crate) mod events;
+mod events;
+mod group;
 mod open;
 mod readers;
 mod schema;
 mod stats;
 mod tenants;
+mod types;
 mod webhooks;
 mod writer;
 
@@ -83,7 +86,7 @@ impl SqliteStore {
 
     fn write<T, F>(&self, write: F) -> Later<T>
     where
-        F: FnOnce(&Connection, &mut writer::Group) -> rusqlite::Result<T> + Send + 'static,
+        F: FnOnce(&Connection, &mut group::Group) -> rusqlite::Result<T> + Send + 'static,
         T: Send + 'static,
     {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -230,7 +233,7 @@ impl Store for SqliteStore {
     }
 
     fn event_types(&self, tenant: TenantId) -> Later<Vec<(String, UnixMs)>> {
-        self.calls.read(move |connection| events::types(connection, tenant))
+        self.calls.read(move |connection| types::list(connection, tenant))
     }
 
     fn oldest_due(&self, now: UnixMs) -> Later<Option<UnixMs>> {

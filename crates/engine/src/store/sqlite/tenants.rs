@@ -5,7 +5,7 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 use vai_webhooks_wire::UnixMs;
 
-use super::webhooks;
+use super::columns;
 use crate::access::StoredKey;
 use crate::tenant::{TenantId, TenantName};
 
@@ -34,7 +34,7 @@ pub(super) fn load(connection: &Connection) -> rusqlite::Result<Vec<(TenantId, T
         .prepare("SELECT id, name FROM tenants")?
         .query_map([], |row| {
             let name = row.get_ref(1)?.as_str()?.parse();
-            Ok((TenantId(row.get(0)?), name.map_err(|error| webhooks::damaged(1, error))?))
+            Ok((TenantId(row.get(0)?), name.map_err(|error| columns::damaged(1, error))?))
         })?
         .collect()
 }

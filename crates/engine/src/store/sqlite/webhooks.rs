@@ -3,11 +3,11 @@
 //! A deleted webhook keeps its row, for the history that points to it, but not its secrets. Read
 //! `tenants.rs` next.
 
-use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use vai_webhooks_wire::{UnixMs, WebhookId};
+use vai_webhooks_wire::UnixMs;
 
-use super::writer::Group;
+use super::columns::{damaged, webhook_id};
+use super::group::Group;
 use super::{deliveries, events};
 use crate::key::WebhookNo;
 use crate::store::{ChangeWebhook, Changed, Dedupe, StoredWebhook, WebhookWrite};
@@ -183,7 +183,7 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<StoredWebhook> {
     Ok(StoredWebhook {
         no: WebhookNo(row.get(0)?),
         tenant: TenantId(row.get(1)?),
-        id: id(row, 2)?,
+        id: webhook_id(row, 2)?,
         status: WebhookStatus::named(row.get_ref(3)?.as_str()?).ok_or_else(|| damaged(3, "no status"))?,
         config: serde_json::from_str(config).map_err(|error| damaged(4, error))?,
         secret: row.get(5)?,
@@ -195,18 +195,6 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<StoredWebhook> {
         created_at: UnixMs(row.get(9)?),
         updated_at: UnixMs(row.get(10)?),
     })
-}
-
-/// A webhook's id in a row.
-pub(super) fn id(row: &Row<'_>, column: usize) -> rusqlite::Result<WebhookId> {
-    row.get_ref(column)?.as_str()?.parse().map_err(|error| damaged(column, error))
-}
-
-pub(super) fn damaged(
-    column: usize,
-    error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-) -> rusqlite::Error {
-    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into())
 }
 
 fn config_text(webhook: &StoredWebhook) -> rusqlite::Result<String> {

@@ -4,7 +4,7 @@
 //! is answered before its commit; hooks are told in commit order and before the answers; after a failed
 //! write or commit nothing is written any more, since what the disk holds is then unknown.
 //! A change of a webhook ends its group, so that what follows is matched against it.
-//! Read `events.rs` next for what is written.
+//! Read `group.rs` next.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -14,8 +14,9 @@ use futures_util::FutureExt as _;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::stats;
-use crate::store::{Handed, Hooks, Later, StoreError, StoredWebhook};
+use super::group::Group;
+use super::{stats, types};
+use crate::store::{Hooks, Later, StoreError};
 
 /// Writes that wait for the writer. A caller beyond that waits for its place.
 const QUEUE_MAX: usize = 4_096;
@@ -23,23 +24,6 @@ const QUEUE_MAX: usize = 4_096;
 const GROUP_OPS_MAX: usize = 2_048;
 /// The most rows in one commit, roughly: what is above goes into the next.
 const GROUP_ROWS_MAX: usize = 8_192;
-
-/// What a group gathers while it is written, for after its commit.
-pub(super) struct Group {
-    pub(super) hooks: Arc<dyn Hooks>,
-    /// Deliveries that are pending now.
-    pub(super) handed: Vec<Handed>,
-    /// Webhooks that changed.
-    pub(super) webhooks: Vec<StoredWebhook>,
-    /// Counts that changed.
-    pub(super) stats: HashMap<u32, stats::Delta>,
-    /// Event types and tenants that were seen.
-    pub(super) types: HashMap<(i64, Box<str>), i64>,
-    /// Rows written so far.
-    pub(super) rows: usize,
-    /// Whether the group must be committed before anything else is written.
-    pub(super) ends: bool,
-}
 
 /// One write that waits.
 trait Write: Send {
@@ -187,7 +171,7 @@ impl Thread {
             next = if full { None } else { self.waiting.try_recv().ok() };
         }
         stats::flush(&self.connection, &mut group.stats)?;
-        super::events::flush_types(&self.connection, &mut group.types)?;
+        types::flush(&self.connection, &mut group.types)?;
         self.connection.prepare_cached("COMMIT")?.execute([])?;
         Ok(())
     }
