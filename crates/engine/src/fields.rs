@@ -5,10 +5,7 @@
 //! problem, never ignored. Read `webhook/input.rs` and `intake/parse.rs` next, which use it.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use vai_webhooks_wire::UnixMs;
 use vai_webhooks_wire::json;
@@ -27,7 +24,12 @@ pub(crate) const DEPTH_MAX: usize = 128;
 
 /// Checks that `body` is JSON that nobody can read in two ways, and gives it back as text.
 pub(crate) fn checked_json(body: &[u8]) -> Result<&str, FieldProblem> {
-    if let Err(problem) = json::check(body, json::Limits { depth_max: DEPTH_MAX }) {
+    checked_json_within(body, DEPTH_MAX)
+}
+
+/// As [`checked_json`], for a part of a body: `depth_max` is what is left for it.
+pub(crate) fn checked_json_within(body: &[u8], depth_max: usize) -> Result<&str, FieldProblem> {
+    if let Err(problem) = json::check(body, json::Limits { depth_max }) {
         return Err(FieldProblem::at("", "invalid_json", format!("the body is no good JSON: {problem}")));
     }
     std::str::from_utf8(body).map_err(|_| FieldProblem::at("", "invalid_json", "the body is not UTF-8"))
@@ -36,9 +38,9 @@ pub(crate) fn checked_json(body: &[u8]) -> Result<&str, FieldProblem> {
 impl<'a> Fields<'a> {
     /// The members of the object `text`, which stands at `pointer` in what was posted.
     pub(crate) fn of(text: &'a str, pointer: &'static str) -> Result<Self, FieldProblem> {
-        match serde_json::from_str::<Members<'a>>(text) {
-            Ok(Members(members)) => Ok(Self { members, pointer, problems: Vec::new() }),
-            Err(_) => Err(FieldProblem::at(pointer, "wrong_type", "must be a JSON object")),
+        match json::members(text) {
+            Some(members) => Ok(Self { members, pointer, problems: Vec::new() }),
+            None => Err(FieldProblem::at(pointer, "wrong_type", "must be a JSON object")),
         }
     }
 
@@ -121,34 +123,6 @@ impl Field for UnixMs {
         serde_json::from_str::<Cow<'_, str>>(json).ok()?.parse().ok()
     }
 }
-
-struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-        impl<'de> Visitor<'de> for Object {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-                let mut members = Vec::with_capacity(4);
-                while let Some(Name(name)) = map.next_key()? {
-                    members.push((name, map.next_value()?));
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(Object)
-    }
-}
-
-/// A name that borrows where no escape stands in it: `Cow` alone would always own.
-#[derive(Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
 mod tests {

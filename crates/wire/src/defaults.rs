@@ -6,12 +6,12 @@
 //! Read `secret.rs` next.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::ops::Range;
+use std::fmt::{self, Write as _};
 
 use serde_json::value::RawValue;
 
 use crate::event::types;
+use crate::json;
 use crate::time::UnixMs;
 
 /// The data of a typed event is no object.
@@ -48,22 +48,23 @@ pub fn complete<'a>(
     let Some(defaults) = TYPED.iter().find(|typed| typed.event_type == event_type) else {
         return Ok(Cow::Borrowed(data));
     };
-    let Some(members) = members(data) else {
+    let Some(members) = json::members(data) else {
         return Err(DefaultsError { event_type: defaults.event_type });
     };
     let mut inserts: Vec<(usize, String)> = Vec::new();
-    if let Some(message) = defaults.message.and_then(|name| members.get(name).copied()) {
-        let missing = missing(message, &[("type", "\"text\""), ("metadata", "{}")]);
-        if let Some((end, text)) = missing {
-            inserts.push((range_of(data, message).start + end, text));
-        }
+    let message = defaults.message.and_then(|name| members.iter().find(|(member, _)| member == name));
+    if let Some((_, message)) = message
+        && let Some(of_message) = json::members(message.get())
+        && let Some((end, text)) =
+            missing(message.get(), &of_message, &[("type", &"\"text\""), ("metadata", &"{}")])
+    {
+        inserts.push((start_of(data, message.get()) + end, text));
     }
-    let now = format!("\"{timestamp}\"");
-    let own: &[(&str, &str)] = match defaults.entities {
-        true => &[("entities", "[]"), ("timestamp", &now)],
-        false => &[("timestamp", &now)],
-    };
-    inserts.extend(missing(data, own));
+    let now = format_args!("\"{timestamp}\"");
+    inserts.extend(match defaults.entities {
+        true => missing(data, &members, &[("entities", &"[]"), ("timestamp", &now)]),
+        false => missing(data, &members, &[("timestamp", &now)]),
+    });
     if inserts.is_empty() {
         return Ok(Cow::Borrowed(data));
     }
@@ -78,29 +79,26 @@ pub fn complete<'a>(
     Ok(Cow::Owned(completed))
 }
 
-/// The members of an object by name; `None` where it is none.
-fn members(json: &str) -> Option<HashMap<Cow<'_, str>, &str>> {
-    let members: HashMap<Cow<'_, str>, &RawValue> = serde_json::from_str(json).ok()?;
-    Some(members.into_iter().map(|(name, raw)| (name, raw.get())).collect())
+/// Where `part`, a slice of `whole`, begins in it.
+fn start_of(whole: &str, part: &str) -> usize {
+    part.as_ptr() as usize - whole.as_ptr() as usize
 }
 
-/// Where `part`, a slice of `whole`, stands in it.
-fn range_of(whole: &str, part: &str) -> Range<usize> {
-    let start = part.as_ptr() as usize - whole.as_ptr() as usize;
-    start..start + part.len()
-}
-
-/// What is to be put into `object` before its closing brace, and where that is; `None` where it lacks
-/// nothing or is no object.
-fn missing(object: &str, defaults: &[(&str, &str)]) -> Option<(usize, String)> {
-    let members = members(object)?;
+/// What is to be put into `object`, which has these members, before its closing brace, and where that
+/// is; `None` where it lacks nothing.
+fn missing(
+    object: &str,
+    members: &[(Cow<'_, str>, &RawValue)],
+    defaults: &[(&str, &dyn fmt::Display)],
+) -> Option<(usize, String)> {
     let end = object.rfind('}')?;
     let mut text = String::new();
     let mut empty = members.is_empty();
     for (name, value) in defaults {
-        if !members.contains_key(*name) {
+        if !members.iter().any(|(member, _)| member == name) {
             let comma = if empty { "" } else { "," };
-            text.push_str(&format!("{comma}\"{name}\":{value}"));
+            // A String takes every text.
+            let _always = write!(text, "{comma}\"{name}\":{value}");
             empty = false;
         }
     }

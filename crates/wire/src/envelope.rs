@@ -34,8 +34,11 @@ pub enum EnvelopeError {
     /// Not JSON, or JSON that can be read in two ways.
     #[error("not good JSON: {0}")]
     Json(#[from] json::Problem),
-    /// JSON, but not an envelope's.
-    #[error("not an event: {0}")]
+    /// JSON, but not an envelope's. Does not show what was there instead.
+    #[error(
+        "not an event: it must be an object with `event`, `timestamp` and `data` (line {}, column {})",
+        .0.line(), .0.column()
+    )]
     Shape(#[from] serde_json::Error),
     /// `event` is no event type.
     #[error("not an event: `event` is no event type")]
@@ -49,6 +52,11 @@ impl<'a> Envelope<'a> {
     /// Reads a body. Members beside the four are let through.
     pub fn parse(body: &'a [u8]) -> Result<Self, EnvelopeError> {
         json::check(body, json::Limits { depth_max: DEPTH_MAX })?;
+        // A derived reader would take an array of the four values too.
+        let object = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
+        if !object {
+            return Err(EnvelopeError::Shape(serde::de::Error::custom("an array")));
+        }
         let envelope: Self = serde_json::from_slice(body)?;
         if is_event_type(&envelope.event) { Ok(envelope) } else { Err(EnvelopeError::EventType) }
     }
@@ -99,6 +107,13 @@ mod tests {
     }
 
     #[test]
+    fn an_error_does_not_show_what_was_there() {
+        let body = br#"{"id":777123,"event":"a","timestamp":"2026-01-01T00:00:00.000Z","data":1}"#;
+        let error = Envelope::parse(body).unwrap_err().to_string();
+        assert!(!error.contains("777123"), "{error}");
+    }
+
+    #[test]
     fn what_is_no_envelope_is_refused() {
         for bad in [
             "",
@@ -110,6 +125,7 @@ mod tests {
             r#"{"event":"a","timestamp":"2026-01-01T00:00:00.000Z"}"#,
             r#"{"event":"a","timestamp":"yesterday","data":1}"#,
             r#"{"event":"a","event":"b","timestamp":"2026-01-01T00:00:00.000Z","data":1}"#,
+            r#"["evt_1","a.b","2026-01-01T00:00:00.000Z",{"x":1}]"#,
             r#"{"id":7,"event":"a","timestamp":"2026-01-01T00:00:00.000Z","data":1}"#,
         ] {
             assert!(Envelope::parse(bad.as_bytes()).is_err(), "{bad}");

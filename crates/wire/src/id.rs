@@ -137,7 +137,7 @@ id!(
     AttemptId,
     "attempt",
     "att_ and 20 characters, as the API gave it",
-    |text| decode("att_", text, SHORT_CHARS).is_some()
+    |text| decode("att_", text, SHORT_CHARS).and_then(split).is_some()
 );
 
 impl EventId {
@@ -238,6 +238,7 @@ mod tests {
         for bad in ["", "a.b", "a b", "ă", &"x".repeat(129)] {
             assert!(bad.parse::<EventId>().is_err(), "{bad:?}");
         }
+        assert!("att_zzzzzzzzzzzzzzzzzzzz".parse::<AttemptId>().is_err(), "more bits than an id has");
         for bad in ["", "-a", "_a", "a:b", "a/b", &"x".repeat(65)] {
             assert!(bad.parse::<WebhookId>().is_err(), "{bad:?}");
         }

@@ -68,16 +68,39 @@ impl FromStr for UnixMs {
     type Err = ParseTimeError;
 
     fn from_str(text: &str) -> Result<Self, ParseTimeError> {
-        // RFC 3339 asks for date, 'T', time and offset; the parser would take more.
-        let shape = text.as_bytes();
-        let dated = shape.len() >= 20 && shape[4] == b'-' && shape[7] == b'-';
-        let timed =
-            dated && matches!(shape[10], b'T' | b't' | b' ') && shape[13] == b':' && shape[16] == b':';
-        if !timed || text.contains('[') {
+        if !is_rfc3339(text.as_bytes()) {
             return Err(ParseTimeError);
         }
-        text.parse::<Timestamp>().map(|at| Self(at.as_millisecond())).map_err(|_| ParseTimeError)
+        let at: Timestamp = text.parse().map_err(|_| ParseTimeError)?;
+        // Rounded down, before 1970 too.
+        i64::try_from(at.as_nanosecond().div_euclid(1_000_000)).map(Self).map_err(|_| ParseTimeError)
     }
+}
+
+/// Whether a text has the form of RFC 3339, which is narrower than what the parser takes:
+/// `2026-01-31T12:00:00`, perhaps a fraction, and `Z` or an offset as `+02:00`.
+fn is_rfc3339(text: &[u8]) -> bool {
+    let form = |part: &[u8], form: &[u8]| {
+        let matches =
+            |(byte, form): (&u8, &u8)| if *form == b'0' { byte.is_ascii_digit() } else { byte == form };
+        part.len() == form.len() && part.iter().zip(form).all(matches)
+    };
+    let Some((date, rest)) = text.split_at_checked(10) else { return false };
+    let Some((time, rest)) = rest.split_at_checked(9) else { return false };
+    let timed = matches!(time[0], b'T' | b't' | b' ') && form(&time[1..], b"00:00:00");
+    let fraction = match rest.strip_prefix(b".") {
+        Some(after) => after.iter().take_while(|byte| byte.is_ascii_digit()).count(),
+        None => 0,
+    };
+    let offset = if fraction > 0 { &rest[1 + fraction..] } else { rest };
+    let zoned = match offset {
+        [b'Z' | b'z'] => true,
+        [b'+' | b'-', numbers @ ..] => {
+            form(numbers, b"00:00") && &numbers[..2] < b"24" && &numbers[3..] < b"60"
+        }
+        _ => false,
+    };
+    form(date, b"0000-00-00") && timed && zoned
 }
 
 impl Serialize for UnixMs {
@@ -112,6 +135,7 @@ mod tests {
             ("2026-01-01T02:00:00+02:00", 1_767_225_600_000),
             ("2026-01-01T00:00:00.0079Z", 1_767_225_600_007),
             ("2026-01-01t00:00:00z", 1_767_225_600_000),
+            ("1969-12-31T23:59:59.9995Z", -1),
         ] {
             assert_eq!(text.parse(), Ok(UnixMs(ms)), "{text}");
         }
@@ -125,6 +149,13 @@ mod tests {
             "2026-01-01T00:00:00Z[UTC]",
             "20260101T000000Z",
             "2026-01-01T00:00:00+99:00",
+            "2026-01-01T00:00:00,5Z",
+            "2026-01-01T00:00:00+0200",
+            "2026-01-01T00:00:00+02",
+            "2026-01-01T00:00:00+02:00:30",
+            "2026-01-01T00:00:00.Z",
+            "2026-01-01T00:00:00+25:00",
+            "2026-01-01T00:00Z",
         ] {
             assert_eq!(bad.parse::<UnixMs>(), Err(ParseTimeError), "{bad:?}");
         }

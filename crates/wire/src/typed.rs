@@ -1,10 +1,10 @@
 //! The six typed events of the VAI Portal page, as types with builders.
 //!
 //! Required members are asked for by `new`, the others have setters; unknown ones are kept in `extra`.
-//! The seed's defaults hold: what `new` makes already has them, apart from `timestamp`, which the engine
-//! sets to now. Read `envelope.rs` next.
+//! The seed's defaults for members that are left out are the engine's to append; what is read here takes
+//! their absence, and `null`, for them. Read `envelope.rs` next.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::event::types;
@@ -93,10 +93,10 @@ pub struct Message {
     /// The text.
     pub text: String,
     /// The kind; the seed's default is `text`.
-    #[serde(rename = "type", default = "text_kind")]
+    #[serde(rename = "type", default = "text_kind", deserialize_with = "kind_or_text")]
     pub kind: String,
     /// What else is known of it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "map_or_empty")]
     pub metadata: Map<String, Value>,
     /// Members that the page does not name.
     #[serde(flatten)]
@@ -105,6 +105,14 @@ pub struct Message {
 
 fn text_kind() -> String {
     "text".to_owned()
+}
+
+fn kind_or_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_else(text_kind))
+}
+
+fn map_or_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 impl Message {
@@ -276,9 +284,9 @@ pub enum AnyEvent {
     },
 }
 
-/// Some data is not what its event type has.
+/// Some data is not what its event type has. Does not show what was there instead.
 #[derive(Debug, thiserror::Error)]
-#[error("the data is not that of its event type: {0}")]
+#[error("the data is not that of its event type (line {}, column {})", .0.line(), .0.column())]
 pub struct ParseDataError(#[from] serde_json::Error);
 
 impl AnyEvent {
@@ -322,7 +330,10 @@ mod tests {
             serde_json::from_str::<Value>(&metrics.to_data()).unwrap(),
             serde_json::from_str::<Value>(data).unwrap()
         );
-        assert!(AnyEvent::parse("message.sent", r#"{"sessionId":"s"}"#).is_err());
+        let error = AnyEvent::parse("message.sent", r#"{"sessionId":"s","response":"hunter2"}"#).unwrap_err();
+        assert!(!error.to_string().contains("hunter2"));
+        let nulls = r#"{"sessionId":"s","response":{"text":"t","type":null,"metadata":null}}"#;
+        assert!(AnyEvent::parse("message.sent", nulls).is_ok());
         assert!(matches!(AnyEvent::parse("order.made", "7").unwrap(), AnyEvent::Custom { .. }));
     }
 }

@@ -36,18 +36,18 @@ pub struct BenchArgs {
     /// Producer connections, each a measurement of its own
     #[arg(long, default_values_t = [1, 64])]
     connections: Vec<usize>,
-    /// Set by the command itself, when it is pinned
+    /// Set by the command itself, when it runs its own release build
     #[arg(long, hide = true)]
-    pinned: bool,
+    inner: bool,
 }
 
 /// An event of about 600 bytes on the wire.
 const TEXT_CHARS: usize = 440;
 
 pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
-    build()?;
-    if args.cores > 0 && !args.pinned {
-        return pin(args.cores);
+    if !args.inner {
+        build()?;
+        return run_release(args.cores);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let rows = runtime.block_on(measure(args))?;
@@ -73,24 +73,31 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Builds the server and this command as users run them: a slow producer would measure itself.
 fn build() -> anyhow::Result<()> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let built = Command::new(cargo)
-        .args(["build", "--release", "--quiet", "--package", "vai-webhooks"])
+        .args(["build", "--release", "--quiet", "--package", "vai-webhooks", "--package", "xtask"])
         .current_dir(root())
         .status()
         .context("cargo")?;
     if built.success() { Ok(()) } else { bail!("the server does not build") }
 }
 
-/// Runs this same command again on the first `cores` processors.
-fn pin(cores: usize) -> anyhow::Result<()> {
-    let this = std::env::current_exe()?;
-    let status = Command::new("taskset")
-        .args(["--cpu-list", &format!("0-{}", cores - 1)])
-        .arg(this)
+/// Runs the release build of this same command, on the first `cores` processors.
+fn run_release(cores: usize) -> anyhow::Result<()> {
+    let this = root().join("target/release/xtask");
+    let mut command = match cores {
+        0 => Command::new(this),
+        _ => {
+            let mut pinned = Command::new("taskset");
+            pinned.args(["--cpu-list", &format!("0-{}", cores - 1)]).arg(this);
+            pinned
+        }
+    };
+    let status = command
         .args(std::env::args_os().skip(1))
-        .arg("--pinned")
+        .arg("--inner")
         .status()
         .context("taskset (of util-linux) pins processes; without it: --cores 0")?;
     if status.success() { Ok(()) } else { bail!("the measurement failed") }

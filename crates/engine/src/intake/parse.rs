@@ -11,7 +11,7 @@ use vai_webhooks_wire::{EventId, UnixMs, is_event_type};
 use super::BATCH_MAX;
 use crate::error::FieldProblem;
 use crate::event::NewEvent;
-use crate::fields::{Fields, checked_json};
+use crate::fields::{DEPTH_MAX, Fields, checked_json, checked_json_within};
 
 const KNOWN: &str = "event, data, id, timestamp, deliverAt and channels";
 
@@ -66,7 +66,7 @@ impl<'a> Draft<'a> {
 
     /// The same of an event that a Rust caller gives.
     pub(crate) fn from_event(event: &'a NewEvent) -> Result<Self, Vec<FieldProblem>> {
-        checked_json(event.data.as_bytes())
+        checked_json_within(event.data.as_bytes(), DEPTH_MAX - 1)
             .map_err(|problem| vec![FieldProblem { pointer: "/data".to_owned(), ..problem }])?;
         if !is_event_type(&event.event_type) {
             return Err(vec![FieldProblem::at("/event", "invalid_event_type", NO_EVENT_TYPE)]);

@@ -233,17 +233,35 @@ impl<'a> Scanner<'a> {
         match self.peek() {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
             Some(b'u') => {
-                self.at += 1;
-                for _ in 0..4 {
-                    if !self.peek().is_some_and(|byte| byte.is_ascii_hexdigit()) {
-                        return expected("four hexadecimal digits");
+                let unit = self.unit()?;
+                match unit {
+                    0xd800..=0xdbff if self.text[self.at..].starts_with(b"\\u") => {
+                        self.at += 1;
+                        if !(0xdc00..=0xdfff).contains(&self.unit()?) {
+                            return expected("the second half of a surrogate pair");
+                        }
                     }
-                    self.at += 1;
+                    // RFC 7493, 2.1: half a pair stands for no character, and readers differ about it.
+                    0xd800..=0xdfff => return expected("a whole surrogate pair"),
+                    _ => {}
                 }
             }
             _ => return expected("an escape"),
         }
         Ok(())
+    }
+
+    /// `u` and its four digits.
+    fn unit(&mut self) -> Result<u32, ProblemKind> {
+        self.at += 1;
+        let start = self.at;
+        for _ in 0..4 {
+            if !self.peek().is_some_and(|byte| byte.is_ascii_hexdigit()) {
+                return expected("four hexadecimal digits");
+            }
+            self.at += 1;
+        }
+        Ok(unit(self.text, start))
     }
 
     fn number(&mut self) -> Step {
@@ -286,8 +304,7 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// The bytes that a string with escapes stands for. A lone surrogate stays what it is, in three bytes,
-/// so that it equals only itself.
+/// The bytes that a string with escapes, which was checked, stands for.
 fn unescaped(raw: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(raw.len());
     let mut at = 0;
@@ -306,13 +323,14 @@ fn unescaped(raw: &[u8]) -> Vec<u8> {
             b'r' => bytes.push(b'\r'),
             b't' => bytes.push(b'\t'),
             b'u' => {
-                let high = unit(raw, at);
+                let mut code = unit(raw, at);
                 at += 4;
-                let low = if raw[at..].starts_with(b"\\u") { unit(raw, at + 2) } else { 0 };
-                let pair = (0xd800..0xdc00).contains(&high) && (0xdc00..0xe000).contains(&low);
-                let code = if pair { 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00) } else { high };
-                at += if pair { 6 } else { 0 };
-                push_code(&mut bytes, code);
+                if (0xd800..0xdc00).contains(&code) {
+                    code = 0x10000 + ((code - 0xd800) << 10) + unit(raw, at + 2).saturating_sub(0xdc00);
+                    at += 6;
+                }
+                let char = char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
+                bytes.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
             }
             other => bytes.push(other),
         }
@@ -320,16 +338,8 @@ fn unescaped(raw: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn unit(raw: &[u8], at: usize) -> u32 {
-    let digits = raw.get(at..at + 4).and_then(|digits| std::str::from_utf8(digits).ok());
+/// The number of four hexadecimal digits.
+fn unit(text: &[u8], at: usize) -> u32 {
+    let digits = text.get(at..at + 4).and_then(|digits| std::str::from_utf8(digits).ok());
     digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()).unwrap_or_default()
-}
-
-fn push_code(bytes: &mut Vec<u8>, code: u32) {
-    if let Some(char) = char::from_u32(code) {
-        bytes.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
-    } else {
-        let part = |shift: u32| 0x80 | u8::try_from((code >> shift) & 0x3f).unwrap_or_default();
-        bytes.extend_from_slice(&[0xed, part(6), part(0)]);
-    }
 }
