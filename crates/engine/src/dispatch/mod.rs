@@ -6,6 +6,7 @@
 
 mod attempt;
 pub mod egress;
+mod feed;
 pub(crate) mod inbox;
 pub(crate) mod render;
 mod settle;

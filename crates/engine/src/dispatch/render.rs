@@ -51,7 +51,7 @@ pub(crate) fn request(live: &Live, event: &Sendable, number: u32, now: UnixMs, r
     for (name, value) in &live.headers {
         headers.insert(name, value.clone());
     }
-    Request { url: live.url.clone(), headers, body: event.body.clone(), timeout: live.timeout }
+    Request { uri: live.uri.clone(), headers, body: event.body.clone(), timeout: live.timeout }
 }
 
 /// All of these texts are ids, types, numbers and encodings of a checked alphabet.

@@ -6,7 +6,7 @@
 use futures_util::FutureExt as _;
 
 use super::attempt::Made;
-use super::shard::{Shard, Stored};
+use super::shard::{Settled, Shard, Stored};
 use crate::attempt::Exchanged;
 use crate::counters::Counters;
 use crate::event::DeliveryState;
@@ -68,22 +68,24 @@ impl Shard {
             return;
         }
         let settlements = std::mem::take(&mut self.results);
-        let write = self.parts.store.settle(settlements.clone());
+        let settled = |it: &Settlement| Settled { event: it.event, webhook: it.webhook, due: it.due };
+        let settled: Vec<Settled> = settlements.iter().map(settled).collect();
+        let write = self.parts.store.settle(settlements);
         let stored = move |result: Result<(), _>| match result {
-            Ok(()) => Stored::Settled(settlements),
+            Ok(()) => Stored::Settled(settled),
             Err(error) => Stored::Failed(error),
         };
         self.storing.push(write.map(stored).boxed());
     }
 
     /// A result is on disk.
-    pub(super) fn settled(&mut self, settlement: &Settlement) {
-        if let Some(lane) = self.lanes.get_mut(&settlement.webhook) {
-            lane.settled(settlement.event);
+    pub(super) fn settled(&mut self, settled: &Settled) {
+        if let Some(lane) = self.lanes.get_mut(&settled.webhook) {
+            lane.settled(settled.event);
         }
-        if let Some(due) = settlement.due {
-            self.due.note(settlement.webhook, due);
+        if let Some(due) = settled.due {
+            self.due.note(settled.webhook, due);
         }
-        self.tend(settlement.webhook);
+        self.tend(settled.webhook);
     }
 }

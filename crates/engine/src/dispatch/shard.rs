@@ -4,7 +4,7 @@
 //! turn, hand results to the store, then wait for any of it. Invariants: lanes take turns, one attempt
 //! each; an attempt starts only within the limits; a result frees its delivery only when it is on disk;
 //! a shard that is closing starts nothing and ends when everything that ran is settled.
-//! Read `settle.rs` next.
+//! Read `feed.rs` and `settle.rs` next.
 
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
@@ -18,20 +18,18 @@ use vai_webhooks_wire::UnixMs;
 
 use super::attempt::{Ended, attempt};
 use super::inbox::Inbox;
-use crate::key::WebhookNo;
+use crate::key::{EventKey, WebhookNo};
 use crate::outcome::{Strain, strain};
 use crate::parts::Parts;
 use crate::schedule::due::DueTimes;
-use crate::schedule::lane::{Lane, READY_BYTES_MAX};
-use crate::store::{Due, DueQuery, Ready, Settlement, StoreError};
+use crate::schedule::lane::Lane;
+use crate::store::{Due, Settlement, StoreError};
 use crate::webhook::WebhookStatus;
 
 /// Attempts that one shard runs at once.
 const IN_FLIGHT_MAX: usize = 1_024;
-/// Reads of one shard at once.
-const READING_MAX: usize = 8;
 /// Lanes that wait for a read, before more webhooks are woken.
-const HUNGRY_MAX: usize = 1_024;
+pub(super) const HUNGRY_MAX: usize = 1_024;
 /// Results of one kind that are taken in one round, so that no kind holds up another.
 const ROUND_MAX: usize = 256;
 /// Deliveries of a deleted webhook that are cancelled in one write.
@@ -39,34 +37,42 @@ const CANCEL_SLICE: u32 = 500;
 
 /// What has come back from the store.
 pub(super) enum Stored {
-    /// Results that are on disk: the delivery, and when its next attempt is due.
-    Settled(Vec<Settlement>),
+    /// Results that are on disk.
+    Settled(Vec<Settled>),
     /// So many of a deleted webhook's deliveries were cancelled.
     Cancelled(WebhookNo, u32),
     /// The store failed.
     Failed(StoreError),
 }
 
-type Reading = BoxFuture<'static, (WebhookNo, Result<Due, StoreError>)>;
+/// A delivery whose result is on disk, and when its next attempt is due.
+pub(super) struct Settled {
+    pub(super) event: EventKey,
+    pub(super) webhook: WebhookNo,
+    pub(super) due: Option<UnixMs>,
+}
+
+/// A read under way.
+pub(super) type Reading = BoxFuture<'static, (WebhookNo, Result<Due, StoreError>)>;
 
 /// One shard.
 pub(crate) struct Shard {
     pub(super) parts: Arc<Parts>,
-    inbox: Arc<Inbox>,
+    pub(super) inbox: Arc<Inbox>,
     pub(super) lanes: HashMap<WebhookNo, Lane>,
     /// Lanes that may start an attempt, in turn.
     turn: VecDeque<WebhookNo>,
     /// Lanes that have room for deliveries that are on disk.
-    hungry: VecDeque<WebhookNo>,
+    pub(super) hungry: VecDeque<WebhookNo>,
     pub(super) due: DueTimes,
     attempts: FuturesUnordered<BoxFuture<'static, Ended>>,
-    reading: FuturesUnordered<Reading>,
+    pub(super) reading: FuturesUnordered<Reading>,
     pub(super) storing: FuturesUnordered<BoxFuture<'static, Stored>>,
     /// Results for the next write.
     pub(super) results: Vec<Settlement>,
     timer: Option<(UnixMs, BoxFuture<'static, ()>)>,
-    closing: bool,
-    aborted: bool,
+    pub(super) closing: bool,
+    pub(super) aborted: bool,
 }
 
 impl Shard {
@@ -143,61 +149,6 @@ impl Shard {
         if happened { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    fn take_letters(&mut self) {
-        let letters = self.inbox.take();
-        self.closing |= letters.closing;
-        self.aborted |= letters.aborted;
-        let now = self.parts.clock.now();
-        for handed in letters.handed {
-            match handed.event {
-                _ if handed.due > now => self.due.note(handed.webhook, handed.due),
-                None => {
-                    self.lane(handed.webhook).reopen(handed.key);
-                    self.tend(handed.webhook);
-                }
-                Some(event) => {
-                    let ready = Ready { event, attempts: 0, attempts_before: 0 };
-                    self.lane(handed.webhook).offer(ready);
-                    self.tend(handed.webhook);
-                }
-            }
-        }
-        for webhook in letters.woken {
-            self.wake(webhook);
-        }
-        for (webhook, known) in letters.stopped {
-            if self.lanes.contains_key(&webhook) {
-                self.tend(webhook);
-            } else {
-                self.wake(webhook);
-            }
-            // Nobody waits for it where the call was given up.
-            let _gone = known.send(());
-        }
-    }
-
-    /// A webhook has something due on disk.
-    fn wake(&mut self, webhook: WebhookNo) {
-        self.lane(webhook).wake();
-        self.tend(webhook);
-    }
-
-    fn wake_due(&mut self) {
-        let now = self.parts.clock.now();
-        while self.hungry.len() < HUNGRY_MAX
-            && let Some(webhook) = self.due.take(now)
-        {
-            self.wake(webhook);
-        }
-    }
-
-    fn lane(&mut self, webhook: WebhookNo) -> &mut Lane {
-        self.lanes.entry(webhook).or_insert_with(|| {
-            self.parts.counters.lanes.add(1);
-            Lane::new()
-        })
-    }
-
     /// Puts a lane where it belongs after anything happened to it: into the turn, to the readers, or away.
     pub(super) fn tend(&mut self, webhook: WebhookNo) {
         let Some(lane) = self.lanes.get_mut(&webhook) else { return };
@@ -226,42 +177,6 @@ impl Shard {
             self.lanes.remove(&webhook);
             self.parts.counters.lanes.take_away(1);
         }
-    }
-
-    fn begin_reading(&mut self) {
-        while self.reading.len() < READING_MAX
-            && let Some(webhook) = self.hungry.pop_front()
-        {
-            let Some(lane) = self.lanes.get_mut(&webhook) else { continue };
-            lane.hungry = false;
-            let Some((limit, skip)) = lane.begin_reading() else {
-                self.tend(webhook);
-                continue;
-            };
-            let now = self.parts.clock.now();
-            let query = DueQuery { webhook, now, skip, limit, body_bytes_max: READY_BYTES_MAX };
-            let read = self.parts.store.due(query);
-            self.reading.push(read.map(move |due| (webhook, due)).boxed());
-        }
-    }
-
-    fn read_back(&mut self, webhook: WebhookNo, due: Result<Due, StoreError>) {
-        let Some(lane) = self.lanes.get_mut(&webhook) else { return };
-        match due {
-            Ok(due) => {
-                if let Some(at) = due.next_due {
-                    self.due.note(webhook, at);
-                }
-                lane.end_reading(due);
-            }
-            Err(error) => {
-                tracing::error!(%error, "due deliveries cannot be read back; trying again");
-                lane.reading_failed();
-                let again = self.parts.clock.now().saturating_add(1_000);
-                self.due.note(webhook, again);
-            }
-        }
-        self.tend(webhook);
     }
 
     fn start_attempts(&mut self) {
@@ -320,9 +235,7 @@ impl Shard {
     fn stored(&mut self, stored: Stored) {
         match stored {
             Stored::Settled(settlements) => {
-                for settlement in settlements {
-                    self.settled(&settlement);
-                }
+                settlements.into_iter().for_each(|settled| self.settled(&settled));
             }
             Stored::Cancelled(webhook, count) => {
                 if count == CANCEL_SLICE && !self.closing {

@@ -13,8 +13,9 @@ use futures_util::future::BoxFuture;
 /// One attempt's HTTP `POST`.
 #[derive(Debug)]
 pub struct Request {
-    /// Where it goes: a URL that the transport's own policy has accepted at registration. Checked again when dialled.
-    pub url: url::Url,
+    /// Where it goes: a URL that the egress policy has accepted at registration. Its host is checked again
+    /// when it is dialled.
+    pub uri: http::Uri,
     /// All headers, signatures included; `Host` and `Content-Length` are the transport's to add.
     pub headers: http::HeaderMap,
     /// The bytes that were signed. Sent as they are.

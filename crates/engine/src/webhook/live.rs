@@ -5,8 +5,7 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
-use url::Url;
+use http::{HeaderMap, Uri};
 use vai_webhooks_wire::{Secret, SigningKey, UnixMs, WebhookId};
 
 use super::pattern::Pattern;
@@ -42,7 +41,7 @@ pub struct StoredWebhook {
 /// A webhook ready for attempts.
 pub(crate) struct Live {
     pub(crate) stored: StoredWebhook,
-    pub(crate) url: Url,
+    pub(crate) uri: Uri,
     pub(crate) patterns: Vec<Pattern>,
     /// The owner's own headers.
     pub(crate) headers: HeaderMap,
@@ -65,7 +64,7 @@ impl Live {
     /// operator may have narrowed it since, which must not keep the engine from starting.
     pub(crate) fn compile(stored: StoredWebhook) -> Result<Self, Damaged> {
         let damaged = |what: String| Damaged { id: stored.id.clone(), what };
-        let Checked { url, patterns, headers } = check_config(&stored.config, |_| None)
+        let Checked { uri, patterns, headers } = check_config(&stored.config, |_| None)
             .map_err(|problems| damaged(problems.into_iter().map(|it| it.pointer).collect()))?;
         let parse = |text: &String| Secret::parse(text).map_err(|_| damaged("its secret".to_owned()));
         let secret = parse(&stored.secret)?;
@@ -78,7 +77,7 @@ impl Live {
             None => None,
         };
         let timeout = Duration::from_millis(u64::from(stored.config.timeout_ms));
-        Ok(Self { url, patterns, headers, timeout, secret, previous_secret, signing_key, stored })
+        Ok(Self { uri, patterns, headers, timeout, secret, previous_secret, signing_key, stored })
     }
 
     /// The secrets that sign at `now`. The first one makes the legacy signature, which has room for one:

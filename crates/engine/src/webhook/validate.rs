@@ -4,7 +4,7 @@
 //! gives back the compiled parts. The egress policy looks at the URL already here; names are looked up
 //! and checked again at each connection. Read `live.rs` next.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use url::Url;
 
 use super::WebhookConfig;
@@ -53,7 +53,7 @@ const RESERVED_PREFIX: &str = "x-vai-";
 /// A configuration that was found good, in the form the engine works with.
 #[derive(Debug, Clone)]
 pub(crate) struct Checked {
-    pub(crate) url: Url,
+    pub(crate) uri: Uri,
     pub(crate) patterns: Vec<Pattern>,
     pub(crate) headers: HeaderMap,
 }
@@ -64,7 +64,7 @@ pub(crate) fn check_config(
     url_refused: impl Fn(&Url) -> Option<String>,
 ) -> Result<Checked, Vec<FieldProblem>> {
     let mut problems = Vec::new();
-    let url = check_url(&config.url, url_refused, &mut problems);
+    let uri = check_url(&config.url, url_refused, &mut problems);
     let patterns = check_events(&config.events, &mut problems);
     check_channels("/channels", &config.channels, &mut problems);
     let headers = check_headers(&config.headers, &mut problems);
@@ -78,8 +78,8 @@ pub(crate) fn check_config(
         let detail = format!("has {description_chars} characters; at most {DESCRIPTION_CHARS_MAX} are kept");
         problems.push(FieldProblem::at("/description", "too_long", detail));
     }
-    match url {
-        Some(url) if problems.is_empty() => Ok(Checked { url, patterns, headers }),
+    match uri {
+        Some(uri) if problems.is_empty() => Ok(Checked { uri, patterns, headers }),
         _ => Err(problems),
     }
 }
@@ -88,7 +88,7 @@ fn check_url(
     text: &str,
     refused: impl Fn(&Url) -> Option<String>,
     problems: &mut Vec<FieldProblem>,
-) -> Option<Url> {
+) -> Option<Uri> {
     let mut problem = |code, detail: String| problems.push(FieldProblem::at("/url", code, detail));
     if text.len() > URL_CHARS_MAX {
         problem("too_long", format!("is longer than {URL_CHARS_MAX} characters"));
@@ -99,12 +99,16 @@ fn check_url(
             problem("invalid_url", format!("is not a URL: {error}; an example: https://example.com/hook"));
             None
         }
-        Ok(url) => match refused(&url) {
-            Some(reason) => {
+        Ok(url) => match (refused(&url), url.as_str().parse()) {
+            (Some(reason), _) => {
                 problem("refused_url", reason);
                 None
             }
-            None => Some(url),
+            (None, Err(_)) => {
+                problem("invalid_url", "cannot be sent in an HTTP request".to_owned());
+                None
+            }
+            (None, Ok(uri)) => Some(uri),
         },
     }
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, Method, Response, Uri, header};
+use http::{HeaderMap, Method, Response, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
@@ -103,13 +103,9 @@ struct Limits {
 async fn exchange(client: Client<Connector, Full<Bytes>>, request: Request, limits: Limits) -> Exchange {
     let timeout = request.timeout;
     let deadline = Instant::now() + timeout;
-    let Ok(uri) = request.url.as_str().parse::<Uri>() else {
-        let failure = failure(FailureKind::Refused, "the URL cannot be sent in an HTTP request");
-        return Exchange { address: None, result: Err(failure) };
-    };
     let mut http = http::Request::new(Full::new(request.body));
     *http.method_mut() = Method::POST;
-    *http.uri_mut() = uri;
+    *http.uri_mut() = request.uri;
     *http.headers_mut() = request.headers;
     let connection = capture_connection(&mut http);
     let response = match timeout_at(deadline, client.request(http)).await {
