@@ -1,0 +1,58 @@
+//! A backlog is on disk, and drains whole, each delivery once.
+
+use vai_webhooks_engine::NewEvent;
+
+use crate::world::{Receiver, Reply, World};
+
+const BACKLOG: usize = 5_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_came_while_a_webhook_was_paused_arrives_once_when_it_goes_on() {
+    let world = World::new().await;
+    let receiver = Receiver::start(|_, _| Reply::Status(200)).await;
+    let webhook = world.webhook("w", &receiver.url, "*", &[1]).await;
+    world.engine.pause(world.tenant, &webhook).await.unwrap();
+    let sends = (0..BACKLOG).map(|_| world.engine.trigger(world.tenant, NewEvent::new("a", "{}")));
+    for sent in futures_util::future::join_all(sends).await {
+        sent.unwrap();
+    }
+    assert_eq!(receiver.arrivals().len(), 0);
+    assert_eq!(world.engine.counts().lanes, 0, "a webhook that is stopped has nothing in memory");
+    let world = world.again().await;
+    world.engine.resume(world.tenant, &webhook).await.unwrap();
+    receiver.wait_for(BACKLOG).await;
+    loop {
+        let stats = world.engine.webhook_stats(world.tenant, &webhook).await.unwrap();
+        if stats.pending == 0 {
+            assert_eq!(stats.sent, u64::try_from(BACKLOG).unwrap());
+            break;
+        }
+    }
+    assert_eq!(receiver.times().len(), BACKLOG);
+    assert!(receiver.times().values().all(|times| *times == 1), "none came twice");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_than_a_lane_holds_arrives_whole_while_a_tenth_fails_first() {
+    let world = World::new().await;
+    let failing = |id: &str| id.ends_with('7');
+    let receiver = Receiver::start(move |id, attempt| match attempt == 1 && failing(id) {
+        true => Reply::Status(500),
+        false => Reply::Status(200),
+    })
+    .await;
+    world.webhook("w", &receiver.url, "*", &[50, 100, 200]).await;
+    let ids: Vec<String> = (0..BACKLOG).map(|number| format!("e{number}")).collect();
+    let sends = ids.iter().map(|id| world.send("a", id));
+    futures_util::future::join_all(sends).await;
+    let expected = BACKLOG + BACKLOG / 10;
+    receiver.wait_for(expected).await;
+    for id in &ids {
+        world.until_state(id, "delivered").await;
+    }
+    let times = receiver.times();
+    for id in &ids {
+        assert_eq!(times[id], if failing(id) { 2 } else { 1 }, "{id}");
+    }
+    assert_eq!(receiver.arrivals().len(), expected);
+}
