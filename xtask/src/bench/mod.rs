@@ -56,18 +56,20 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
         return Ok(());
     }
     println!(
-        "{:>11}  {:>14}  {:>14}  {:>14}  {:>7}",
-        "CONNECTIONS", "DIRECT/s", "ACCEPTED/s", "DELIVERED/s", "RATIO"
+        "{:>11}  {:>8}  {:>10}  {:>11}  {:>5}  {:>9}  {:>8}",
+        "CONNECTIONS", "DIRECT/s", "ACCEPTED/s", "DELIVERED/s", "RATIO", "CPU/EVENT", "RESIDENT"
     );
     for row in rows {
         let number = |name: &str| row[name].as_f64().unwrap_or_default();
         println!(
-            "{:>11}  {:>14.0}  {:>14.0}  {:>14.0}  {:>7.2}",
-            row["connections"],
+            "{:>11}  {:>8.0}  {:>10.0}  {:>11.0}  {:>5.2}  {:>6.1} us  {:>4} MiB",
+            number("connections"),
             number("direct"),
             number("accepted"),
             number("delivered"),
-            number("ratio")
+            number("ratio"),
+            number("engineCpuUsPerEvent"),
+            number("engineResidentMiB")
         );
     }
     Ok(())
@@ -128,12 +130,16 @@ async fn measure(args: &BenchArgs) -> anyhow::Result<Vec<Value>> {
         let accepted_per_sec = per_second(accepted, span);
         receiver.wait_for(from + accepted).await?;
         let delivered = accepted as f64 / began.elapsed().as_secs_f64();
+        let usage = server.usage()?;
+        let engine_cpu_us = usage.cpu.as_secs_f64() * 1e6 / accepted as f64;
+        let resident_mib = usage.resident_bytes >> 20;
         server.stop().await?;
         let after = per_second(direct.run(span).await?, span);
         let ceiling = f64::midpoint(before, after);
         rows.push(json!({
             "connections": connections, "bodyBytes": body.len(), "directBefore": before, "directAfter": after,
             "direct": ceiling, "accepted": accepted_per_sec, "delivered": delivered, "ratio": delivered / ceiling,
+            "engineCpuUsPerEvent": engine_cpu_us, "engineResidentMiB": resident_mib,
         }));
     }
     Ok(rows)

@@ -1,6 +1,7 @@
 //! The server as users run it: the release binary, its own process, on a directory of its own.
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
@@ -16,6 +17,12 @@ use tokio::process::{Child, Command};
 use crate::root;
 
 const KEY: &str = "the-key-of-the-benchmark";
+
+/// What a process has used.
+pub struct Usage {
+    pub cpu: Duration,
+    pub resident_bytes: u64,
+}
 
 /// A running server. Killed where it is dropped.
 pub struct Server {
@@ -57,6 +64,21 @@ impl Server {
         let status = response.status();
         let answer = response.into_body().collect().await?.to_bytes();
         if status.is_success() { Ok(()) } else { bail!("{status}: {}", String::from_utf8_lossy(&answer)) }
+    }
+
+    /// What the process has used: processor time, and the most memory that was resident, in bytes.
+    pub fn usage(&self) -> anyhow::Result<Usage> {
+        let pid = self.child.id().context("it runs")?;
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+        // After the name, which may hold anything: fields 14 and 15 of proc(5) are in ticks of 10 ms.
+        let after = stat.rsplit(") ").next().unwrap_or_default();
+        let ticks = |field: usize| after.split(' ').nth(field - 3).and_then(|text| text.parse::<u64>().ok());
+        let ticks = ticks(14).context("utime")? + ticks(15).context("stime")?;
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let peak_kib: u64 =
+            peak.and_then(|text| text.split_whitespace().next()?.parse().ok()).context("VmHWM")?;
+        Ok(Usage { cpu: Duration::from_millis(ticks * 10), resident_bytes: peak_kib * 1024 })
     }
 
     pub async fn stop(mut self) -> anyhow::Result<()> {
