@@ -5,6 +5,7 @@
 use vai_webhooks_wire::{EventId, UnixMs, WebhookId};
 
 use super::Engine;
+use super::webhooks::call_dedupe;
 use crate::attempt::Attempt;
 use crate::error::EngineError;
 use crate::event::{Accepted, Delivery, Event, EventSummary, NewEvent};
@@ -209,14 +210,21 @@ impl Engine {
     }
 
     /// Sends an event again, now: to one webhook, whether it had it before or not; or to all that had it
-    /// and are still there; or, where none had it, to those that would take it now. Answers to which.
+    /// and are still there; or, where none had it, to those that would take it now. Answers to which. The same
+    /// `idempotency` key with the same posted bytes sends it once.
     pub async fn resend(
         &self,
         tenant: TenantId,
         id: &EventId,
         webhook: Option<&WebhookId>,
+        idempotency: Option<(&str, &[u8])>,
     ) -> Result<Vec<WebhookId>, EngineError> {
         self.check_open()?;
+        let call = format!("resend:{id}");
+        let dedupe = idempotency.map(|(key, posted)| call_dedupe(&call, key, posted)).transpose()?;
+        if let Some(dedupe) = &dedupe {
+            self.repeated(tenant, dedupe).await?;
+        }
         let event = self.event(tenant, id).await?;
         let targets = match webhook {
             Some(webhook) => vec![self.live(tenant, webhook)?],
@@ -238,7 +246,8 @@ impl Engine {
             return Err(EngineError::conflict("webhook_disabled", detail));
         }
         let numbers = targets.iter().map(|live| live.stored.no).collect();
-        self.parts.store.reopen(event.summary.position, numbers, self.parts.clock.now()).await?;
+        let call = dedupe.map(|dedupe| (tenant, dedupe));
+        self.parts.store.reopen(event.summary.position, numbers, self.parts.clock.now(), call).await?;
         Ok(targets.iter().map(|live| live.stored.id.clone()).collect())
     }
 

@@ -5,6 +5,7 @@
 use vai_webhooks_wire::{Secret, WebhookId};
 
 use super::Engine;
+use super::webhooks::call_dedupe;
 use crate::error::EngineError;
 use crate::store::StoredWebhook;
 use crate::tenant::TenantId;
@@ -22,15 +23,24 @@ impl Engine {
     }
 
     /// Replaces the secret. The old one goes on signing beside the new one for `grace_ms`; with 0 it
-    /// ends at once, which also ends a rotation that is under way.
+    /// ends at once, which also ends a rotation that is under way. The same `idempotency` key with the same
+    /// posted bytes rotates once.
     pub async fn rotate_secret(
         &self,
         tenant: TenantId,
         id: &WebhookId,
         secret: Option<String>,
         grace_ms: i64,
+        idempotency: Option<(&str, &[u8])>,
     ) -> Result<(Webhook, Secret), EngineError> {
         self.check_open()?;
+        let call = format!("rotate:{id}");
+        let idempotency = idempotency.map(|(key, posted)| call_dedupe(&call, key, posted)).transpose()?;
+        if let Some(dedupe) = &idempotency
+            && let Some(live) = self.repeated(tenant, dedupe).await?
+        {
+            return Ok((live.view(), secret_of(&live.stored)?));
+        }
         if !(0..=ROTATION_GRACE_MS_MAX).contains(&grace_ms) {
             let detail = format!("is {grace_ms}; must be 0 to {ROTATION_GRACE_MS_MAX}");
             return Err(EngineError::invalid("/gracePeriodMs", "out_of_range", detail));
@@ -49,7 +59,7 @@ impl Engine {
         let until = now.saturating_add(grace_ms);
         let previous_secret = (grace_ms > 0).then(|| (old.stored.secret.clone(), until));
         let new = StoredWebhook { secret, previous_secret, ..old.stored.clone() };
-        Ok((self.replace(&old, new).await?, parsed))
+        Ok((self.replace(&old, new, idempotency).await?, parsed))
     }
 }
 

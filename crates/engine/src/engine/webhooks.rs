@@ -121,7 +121,11 @@ impl Engine {
     }
 
     /// The webhook that a call with this idempotency key made before, looked up without writing.
-    async fn repeated(&self, tenant: TenantId, dedupe: &Dedupe) -> Result<Option<Arc<Live>>, EngineError> {
+    pub(super) async fn repeated(
+        &self,
+        tenant: TenantId,
+        dedupe: &Dedupe,
+    ) -> Result<Option<Arc<Live>>, EngineError> {
         match self.parts.store.call(tenant, dedupe.clone()).await? {
             None => Ok(None),
             Some(Changed::Repeated(Some(no))) => Ok(Some(self.by_no(no)?)),
@@ -169,7 +173,7 @@ impl Engine {
             let (event, settlement) = self.verify(&live).await?;
             self.parts.store.record_test(event, settlement).await?;
         }
-        self.replace(&old, new).await
+        self.replace(&old, new, None).await
     }
 
     /// Stops a webhook: once this is answered, no attempt starts. What arrives meanwhile waits.
@@ -198,7 +202,7 @@ impl Engine {
         if old.stored.status == status {
             return Ok(old.view());
         }
-        let view = self.replace(&old, StoredWebhook { status, ..old.stored.clone() }).await?;
+        let view = self.replace(&old, StoredWebhook { status, ..old.stored.clone() }, None).await?;
         let inbox = self.inbox(old.stored.no);
         if status == WebhookStatus::Active {
             inbox.wake(old.stored.no);
@@ -215,18 +219,25 @@ impl Engine {
         Ok(self.parts.store.stats(StatsOf::Webhook(no)).await?)
     }
 
-    pub(super) async fn replace(&self, old: &Live, new: StoredWebhook) -> Result<Webhook, EngineError> {
+    pub(super) async fn replace(
+        &self,
+        old: &Live,
+        new: StoredWebhook,
+        idempotency: Option<Dedupe>,
+    ) -> Result<Webhook, EngineError> {
         let now = self.parts.clock.now();
         let expected = old.stored.updated_at;
         // Later than what it replaces, whatever the clock says: this is what tells the two apart.
         let new = StoredWebhook { updated_at: now.max(expected.saturating_add(1)), ..new };
         let tenant = new.tenant;
         let what = WebhookWrite::Replace { webhook: Box::new(new), expected };
-        let change = ChangeWebhook { tenant, now, what, idempotency: None };
+        let change = ChangeWebhook { tenant, now, what, idempotency };
         match self.parts.store.change_webhook(change).await? {
             Changed::Done(stored) => {
                 Ok(Live::compile(*stored).map_err(|it| EngineError::damaged(&it))?.view())
             }
+            Changed::Repeated(Some(no)) => Ok(self.by_no(no)?.view()),
+            Changed::KeyReused => Err(key_reused()),
             _ => Err(EngineError::conflict(
                 "changed_meanwhile",
                 "the webhook was changed or deleted by somebody else meanwhile; read it again",
@@ -248,7 +259,7 @@ fn registered(live: &Live) -> Result<Registered, EngineError> {
 }
 
 /// How a call on webhooks is known again: by its own kind of call, its key, and what was posted.
-fn call_dedupe(call: &str, key: &str, posted: &[u8]) -> Result<Dedupe, EngineError> {
+pub(super) fn call_dedupe(call: &str, key: &str, posted: &[u8]) -> Result<Dedupe, EngineError> {
     let Dedupe { name, content } = event_dedupe(key, Sha256::digest(posted).into())?;
     Ok(Dedupe { name: format!("{call}:{name}"), content })
 }

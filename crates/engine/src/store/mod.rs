@@ -52,8 +52,15 @@ pub trait Store: Send + Sync + 'static {
     fn accept(&self, events: Vec<AcceptEvent>) -> Later<Vec<Acceptance>>;
     /// Records attempts and moves their deliveries.
     fn settle(&self, settlements: Vec<Settlement>) -> Later<()>;
-    /// Makes deliveries of an event due: of those webhooks, whether they had one or not.
-    fn reopen(&self, event: EventKey, webhooks: Vec<WebhookNo>, now: UnixMs) -> Later<()>;
+    /// Makes deliveries of an event due: of those webhooks (at least one), whether they had one or not.
+    /// With `call`, once for each call of that name.
+    fn reopen(
+        &self,
+        event: EventKey,
+        webhooks: Vec<WebhookNo>,
+        now: UnixMs,
+        call: Option<(TenantId, Dedupe)>,
+    ) -> Later<()>;
     /// Cancels up to `limit` pending deliveries of a deleted webhook; answers how many there were.
     fn cancel(&self, webhook: WebhookNo, limit: u32, now: UnixMs) -> Later<u32>;
     /// Records a `webhook.test` that was sent outside the lanes: event, delivery and attempt at once.

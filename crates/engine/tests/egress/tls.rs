@@ -13,9 +13,8 @@ use vai_webhooks_engine::transport::FailureKind;
 
 use crate::bench::Bench;
 
-/// A receiver over TLS with a certificate for `name`; gives its port, the certificate, and what HTTP
-/// version each request came over.
-async fn receiver(name: &str, alpn: &[&[u8]]) -> (u16, Vec<u8>, mpsc::Receiver<http::Version>) {
+/// What a receiver with a certificate for `name` shows, and that certificate.
+pub fn server_config(name: &str, alpn: &[&[u8]]) -> (ServerConfig, Vec<u8>) {
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed([name.to_owned()]).unwrap();
     let certificate = cert.der().to_vec();
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(signing_key.serialize_der()));
@@ -27,6 +26,13 @@ async fn receiver(name: &str, alpn: &[&[u8]]) -> (u16, Vec<u8>, mpsc::Receiver<h
         .with_single_cert(vec![cert.der().clone()], key)
         .unwrap();
     config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
+    (config, certificate)
+}
+
+/// A receiver over TLS with a certificate for `name`; gives its port, the certificate, and what HTTP
+/// version each request came over.
+async fn receiver(name: &str, alpn: &[&[u8]]) -> (u16, Vec<u8>, mpsc::Receiver<http::Version>) {
+    let (config, certificate) = server_config(name, alpn);
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -181,7 +181,8 @@ pub(super) struct Resent {
 ///
 /// To the webhook named in `webhookId`, or to all that had it; where none had it, to those that take it
 /// now.
-#[utoipa::path(post, path = "/v1/events/{id}/resend", tag = "events", params(("id" = String, Path)),
+#[utoipa::path(post, path = "/v1/events/{id}/resend", tag = "events", params(("id" = String, Path),
+    ("Idempotency-Key" = Option<String>, Header, description = "Repeats of the same call send it once")),
     request_body = Option<super::document::ResendInput>,
     responses((status = 202, body = Resent), (status = 400, body = Problem), (status = 401, body = Problem),
         (status = 404, body = Problem), (status = 409, body = Problem)))]
@@ -189,11 +190,13 @@ pub(super) async fn resend(
     State(api): State<Api>,
     Caller(tenant): Caller,
     Id(id): Id<EventId>,
+    IdempotencyKey(key): IdempotencyKey,
     Posted(body): Posted,
 ) -> Result<Response, Problem> {
     let mut members = Members::read(&body, &["webhookId"])?;
     let webhook = members.take::<WebhookId>("webhookId", "the id of a webhook")?;
-    let webhooks = api.engine.resend(tenant, &id, webhook.as_ref()).await?;
+    let idempotency = key.as_deref().map(|key| (key, &body[..]));
+    let webhooks = api.engine.resend(tenant, &id, webhook.as_ref(), idempotency).await?;
     let resent =
         Resent { id: id.to_string(), webhook_ids: webhooks.iter().map(ToString::to_string).collect() };
     Ok((StatusCode::ACCEPTED, Json(resent)).into_response())

@@ -82,6 +82,35 @@ async fn an_idempotency_key_gives_the_same_event_batch_and_webhook() {
 }
 
 #[tokio::test]
+async fn a_key_makes_rotating_and_resending_happen_once() {
+    let server = Server::start().await;
+    let endpoint = Endpoint::start().await;
+    let webhook = json!({"id": "w", "url": endpoint.url, "events": ["a"], "verify": false}).to_string();
+    server.call("POST", "/v1/webhooks", webhook).await;
+    let path = "/v1/webhooks/w/secret/rotate";
+    let first = post(&server, path, "r1", r#"{"gracePeriodMs":60000}"#).await;
+    let again = post(&server, path, "r1", r#"{"gracePeriodMs":60000}"#).await;
+    assert_eq!((first.status, again.status), (200, 200), "{}", again.text);
+    assert_eq!(first.json["secret"], again.json["secret"]);
+    let other = post(&server, path, "r1", r#"{"gracePeriodMs":0}"#).await;
+    assert_eq!((other.status, other.problem()), (409, "idempotency_key_reused"));
+
+    server.call("POST", "/v1/events", r#"{"event":"a","id":"one","data":1}"#).await;
+    endpoint.wait_for(1).await;
+    server.until("/v1/events/one", |event| event["deliveries"]["delivered"] == 1).await;
+    for _ in 0..3 {
+        let resent = post(&server, "/v1/events/one/resend", "s1", "").await;
+        assert_eq!((resent.status, &resent.json["webhookIds"]), (202, &json!(["w"])));
+        endpoint.wait_for(2).await;
+        server.until("/v1/events/one", |event| event["deliveries"]["delivered"] == 1).await;
+    }
+    server.call("POST", "/v1/events", r#"{"event":"a","id":"two","data":1}"#).await;
+    let got = endpoint.wait_for(3).await;
+    let ids: Vec<&str> = got.iter().map(|(headers, _)| headers["webhook-id"].to_str().unwrap()).collect();
+    assert_eq!(ids, ["one", "one", "two"]);
+}
+
+#[tokio::test]
 async fn an_id_of_our_own_form_cannot_be_posted() {
     let server = Server::start().await;
     let made = server.call("POST", "/v1/events", r#"{"event":"a","data":1}"#).await;

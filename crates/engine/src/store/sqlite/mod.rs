@@ -159,8 +159,20 @@ impl Store for SqliteStore {
         })
     }
 
-    fn reopen(&self, event: EventKey, webhooks: Vec<WebhookNo>, now: UnixMs) -> Later<()> {
+    fn reopen(
+        &self,
+        event: EventKey,
+        webhooks: Vec<WebhookNo>,
+        now: UnixMs,
+        call: Option<(TenantId, Dedupe)>,
+    ) -> Later<()> {
         self.write(move |connection, group| {
+            if let (Some((tenant, dedupe)), Some(first)) = (&call, webhooks.first()) {
+                if webhooks::made_before(connection, *tenant, dedupe)?.is_some() {
+                    return Ok(());
+                }
+                webhooks::insert_call(connection, *tenant, dedupe, *first, now)?;
+            }
             webhooks
                 .into_iter()
                 .try_for_each(|webhook| deliveries::reopen(connection, group, event, webhook, now))

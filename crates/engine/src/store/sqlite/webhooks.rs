@@ -42,21 +42,27 @@ pub(super) fn change(
         }
     };
     if let Some(dedupe) = &change.idempotency {
-        connection
-            .prepare_cached(
-                "INSERT INTO calls (tenant, name, content, webhook, made_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
-            )?
-            .execute(params![
-                change.tenant.0,
-                dedupe.name,
-                &dedupe.content[..],
-                changed.no.0,
-                change.now.0
-            ])?;
+        insert_call(connection, change.tenant, dedupe, changed.no, change.now)?;
     }
     group.webhooks.push(changed.clone());
     group.ends = true;
     Ok(Changed::Done(Box::new(changed)))
+}
+
+/// Notes what an idempotency key was used for.
+pub(super) fn insert_call(
+    connection: &Connection,
+    tenant: TenantId,
+    dedupe: &Dedupe,
+    webhook: WebhookNo,
+    now: UnixMs,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO calls (tenant, name, content, webhook, made_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute(params![tenant.0, dedupe.name, &dedupe.content[..], webhook.0, now.0])?;
+    Ok(())
 }
 
 /// What a call with this idempotency key made before.
