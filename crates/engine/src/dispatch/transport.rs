@@ -4,6 +4,7 @@
 //! [`Exchange`], which is never an error: a receiver that fails is an ordinary result and is recorded.
 //! The real transport is `dispatch/egress`; a simulation passes in its own.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -11,7 +12,6 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 /// One attempt's HTTP `POST`.
-#[derive(Debug)]
 pub struct Request {
     /// Where it goes: a URL that the egress policy has accepted at registration. Its host is checked again
     /// when it is dialled.
@@ -22,6 +22,17 @@ pub struct Request {
     pub body: Bytes,
     /// The deadline over the whole attempt: name, connection, TLS, request and answer.
     pub timeout: Duration,
+}
+
+/// Without what may be secret: headers, body, and all of the URL but its host.
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("host", &self.uri.host())
+            .field("body_bytes", &self.body.len())
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What came of one attempt.

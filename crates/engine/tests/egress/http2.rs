@@ -116,5 +116,34 @@ async fn a_head_past_the_limit_is_a_failure() {
     })
     .await;
     let exchange = post(&transport, &url, "{}", AMPLE_MS).await;
-    assert!(exchange.result.is_err(), "{exchange:?}");
+    assert_eq!(exchange.result.as_ref().unwrap_err().kind, FailureKind::Protocol, "{exchange:?}");
+}
+
+#[tokio::test]
+async fn a_connection_that_fell_silent_is_not_used_for_ever() {
+    let (url, transport) = receiver(|tls, number| async move {
+        if number == 1 {
+            let _silent = tls;
+            std::future::pending::<()>().await;
+        } else {
+            serve(tls, || Response::new(Body::default())).await;
+        }
+    })
+    .await;
+    let failure = post(&transport, &url, "{}", crate::late::SHORT_MS).await.result.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Timeout, "{failure:?}");
+    let answer = post(&transport, &url, "{}", 3_000).await.result.unwrap();
+    assert_eq!(answer.status, 200);
+}
+
+#[tokio::test]
+async fn garbage_in_place_of_http2_is_a_protocol_failure() {
+    use tokio::io::AsyncWriteExt as _;
+    let (url, transport) = receiver(|mut tls, _| async move {
+        let _gone = tls.write_all(&b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".repeat(10)).await;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let failure = post(&transport, &url, "{}", AMPLE_MS).await.result.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Protocol, "{failure:?}");
 }

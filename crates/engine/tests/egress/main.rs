@@ -17,3 +17,4 @@ mod nasty;
 mod refused;
 mod reuse;
 mod tls;
+mod told;

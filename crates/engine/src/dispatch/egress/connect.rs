@@ -3,6 +3,7 @@
 //! Invariant: what is dialled is the very address that was checked, so that a name that changes its
 //! address between the two gains nothing. Read `stream.rs` next.
 
+use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -25,6 +26,12 @@ use crate::dispatch::transport::FailureKind;
 
 /// Addresses of one name that are dialled, one after the other.
 const ADDRESSES_MAX: usize = 4;
+
+tokio::task_local! {
+    /// The address last dialled for the request that is being sent: what a deadline that passes before
+    /// there is a connection is recorded with.
+    pub(super) static DIALLED: Cell<Option<SocketAddr>>;
+}
 
 /// Makes connections.
 #[derive(Clone)]
@@ -85,6 +92,8 @@ impl Inner {
         let addresses = self.checked(host, port).await?;
         let mut last = ConnectError::new(FailureKind::Dns, "the name has no address");
         for address in addresses.into_iter().take(ADDRESSES_MAX) {
+            // Where a kept connection came free first, hyper goes on dialling outside of any request.
+            let _outside = DIALLED.try_with(|dialled| dialled.set(Some(address)));
             let result = match self.dial(address).await {
                 Ok(tcp) if tls => self.agree(tcp, host, address).await,
                 Ok(tcp) => Ok(Io::Plain(TokioIo::new(tcp))),

@@ -47,12 +47,14 @@ pub enum RefusedUrl {
     Address(#[from] RefusedAddress),
 }
 
-const V4: [(&str, u8, &str); 16] = [
+const V4: [(&str, u8, &str); 17] = [
     ("0.0.0.0", 8, "of \"this network\""),
     ("10.0.0.0", 8, "private"),
     ("100.100.100.200", 32, "a cloud's metadata service"),
     ("100.64.0.0", 10, "shared by a carrier's NAT"),
     ("127.0.0.0", 8, "a loopback address"),
+    // Azure's, the only one that stands among public addresses.
+    ("168.63.129.16", 32, "a cloud's metadata service"),
     ("169.254.169.254", 32, "a cloud's metadata service"),
     ("169.254.0.0", 16, "link-local"),
     ("172.16.0.0", 12, "private"),
@@ -67,7 +69,9 @@ const V4: [(&str, u8, &str); 16] = [
     ("224.0.0.0", 3, "multicast, reserved or broadcast"),
 ];
 
-const V6: [(&str, u8, &str); 12] = [
+const V6: [(&str, u8, &str); 13] = [
+    // RFC 8215. Where in it the IPv4 address stands is the network's choice, so that none can be judged.
+    ("64:ff9b:1::", 48, "a network's own translation of some IPv4 address"),
     ("::", 128, "unspecified"),
     ("::1", 128, "a loopback address"),
     ("100::", 64, "for discarding"),
@@ -81,6 +85,9 @@ const V6: [(&str, u8, &str); 12] = [
     ("fec0::", 10, "site-local"),
     ("ff00::", 8, "multicast"),
 ];
+
+/// The first three bits of every public IPv6 address there is so far: 2000::/3 (RFC 4291).
+const GLOBAL_UNICAST: u16 = 1;
 
 impl Policy {
     /// Public addresses and these ranges.
@@ -148,7 +155,8 @@ fn kind_v6(address: Ipv6Addr) -> Option<&'static str> {
         let net = base.parse().ok().and_then(|base| Ipv6Net::new(base, *bits).ok())?;
         net.contains(&address).then_some(*kind)
     };
-    V6.iter().find_map(within)
+    let outside = || (address.segments()[0] >> 13 != GLOBAL_UNICAST).then_some("no global unicast address");
+    V6.iter().find_map(within).or_else(outside)
 }
 
 /// The IPv4 address that an IPv6 address carries: IPv4-compatible and translated forms (RFC 4291, RFC
@@ -160,9 +168,6 @@ fn inner_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
         [0, 0, 0, 0, 0, 0, _, _] | [0, 0, 0, 0, 0xffff, 0, _, _] => Some(last()),
         [0x64, 0xff9b, 0, 0, 0, 0, _, _] => Some(last()),
-        // A /48 for local use: where in it the IPv4 address stands is the network's choice. The last 32
-        // bits are the usual place; whatever is there, the range is never public.
-        [0x64, 0xff9b, 1, _, _, _, _, _] => Some(Ipv4Addr::UNSPECIFIED),
         [0x2002, high, low, _, _, _, _, _] => Some(two(high, low)),
         _ => None,
     }
@@ -220,6 +225,7 @@ mod tests {
             "100.100.100.200",
             "127.0.0.1",
             "127.255.0.1",
+            "168.63.129.16",
             "169.254.0.1",
             "169.254.169.254",
             "172.16.0.1",
@@ -260,6 +266,8 @@ mod tests {
             "febf::1",
             "fec0::1",
             "ff02::1",
+            "200::1",
+            "4000::1",
         ] {
             assert!(refused(address), "{address}");
         }

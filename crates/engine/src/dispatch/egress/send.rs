@@ -5,7 +5,9 @@
 //! sent again here: whether its bytes arrived is unknown, and the engine's retry carries the same id.
 //! Read `../transport.rs` again.
 
+use std::cell::Cell;
 use std::error::Error;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +25,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::time::{Instant, timeout_at};
 
 use super::EgressOptions;
-use super::connect::{ConnectError, Connector};
+use super::connect::{ConnectError, Connector, DIALLED};
 use super::stream::Peer;
 use crate::dispatch::transport::{Answer, Exchange, Failure, FailureKind, Request, Transport};
 
@@ -90,7 +92,7 @@ impl Transport for HttpTransport {
     fn send(&self, request: Request) -> BoxFuture<'static, Exchange> {
         let client = self.client.clone();
         let limits = Limits { read: self.read_bytes_max, kept: self.kept_bytes_max };
-        exchange(client, request, limits).boxed()
+        DIALLED.scope(Cell::new(None), exchange(client, request, limits)).boxed()
     }
 }
 
@@ -112,8 +114,7 @@ async fn exchange(client: Client<Connector, Full<Bytes>>, request: Request, limi
         Ok(Ok(response)) => response,
         Ok(Err(error)) => return failed(&error, &connection),
         Err(_) => {
-            let failure = failure(FailureKind::Timeout, late("no answer", timeout));
-            return Exchange { address: peer(&connection), result: Err(failure) };
+            return unanswered(&connection, timeout);
         }
     };
     let address = response.extensions().get::<Peer>().map(|peer| peer.0);
@@ -153,7 +154,7 @@ async fn answer(
             }
             Some(Err(error)) => {
                 let detail = format!("the answer broke off: {}", last_source(&error));
-                return Err(Failure { status: Some(status), ..failure(FailureKind::Closed, detail) });
+                return Err(Failure { status: Some(status), ..failure(body_kind(&error), detail) });
             }
         }
     }
@@ -173,6 +174,7 @@ fn failed(error: &ClientError, connection: &CaptureConnection) -> Exchange {
     }
     let kind = match source_of_type::<hyper::Error>(error) {
         Some(error) if error.is_parse() || error.is_parse_too_large() => FailureKind::Protocol,
+        _ if broken_http2(error) => FailureKind::Protocol,
         _ => FailureKind::Closed,
     };
     let what = match kind {
@@ -181,6 +183,37 @@ fn failed(error: &ClientError, connection: &CaptureConnection) -> Exchange {
     };
     let failure = failure(kind, format!("{what}: {}", last_source(error)));
     Exchange { address: peer(connection), result: Err(failure) }
+}
+
+/// The deadline passed before the head of an answer.
+fn unanswered(connection: &CaptureConnection, timeout: Duration) -> Exchange {
+    let Some(address) = peer(connection) else {
+        let failure = failure(FailureKind::Timeout, late("no connection", timeout));
+        return Exchange { address: DIALLED.with(Cell::get), result: Err(failure) };
+    };
+    // HTTP/2 requests share a connection: one whose other side is gone would be used until TCP gives up,
+    // as long as requests keep coming. A slow receiver costs a connection by this, a dead one a request.
+    if let Some(connected) = connection.connection_metadata().as_ref() {
+        connected.poison();
+    }
+    let failure = failure(FailureKind::Timeout, late("no answer", timeout));
+    Exchange { address: Some(address), result: Err(failure) }
+}
+
+/// Whether a body broke off or was broken: hyper says so by the kind of the I/O error inside.
+fn body_kind(error: &hyper::Error) -> FailureKind {
+    if broken_http2(error) {
+        return FailureKind::Protocol;
+    }
+    match source_of_type::<io::Error>(error).map(io::Error::kind) {
+        Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => FailureKind::Protocol,
+        _ => FailureKind::Closed,
+    }
+}
+
+/// Whether it was this side that gave up on what came over HTTP/2.
+fn broken_http2(error: &(dyn Error + 'static)) -> bool {
+    source_of_type::<h2::Error>(error).is_some_and(h2::Error::is_library)
 }
 
 fn peer(connection: &CaptureConnection) -> Option<SocketAddr> {
