@@ -21,6 +21,7 @@ pub(crate) struct Counters {
     pub(crate) failed: [Count; FailureKind::ALL.len()],
     pub(crate) in_flight: Count,
     pub(crate) lanes: Count,
+    pub(crate) circuits_opened: Count,
 }
 
 /// One counter.
@@ -62,6 +63,7 @@ impl Counters {
             failed: std::array::from_fn(|at| (FailureKind::ALL[at], self.failed[at].get())),
             in_flight: self.in_flight.get(),
             lanes: self.lanes.get(),
+            circuits_opened: self.circuits_opened.get(),
         }
     }
 }
@@ -93,4 +95,6 @@ pub struct Counts {
     pub in_flight: u64,
     /// Webhooks that have something in memory now.
     pub lanes: u64,
+    /// How often a webhook that kept failing was set to being probed.
+    pub circuits_opened: u64,
 }

@@ -60,7 +60,16 @@ pub enum EngineError {
     ShuttingDown,
     /// The store failed. After a failed write the engine takes nothing more.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(StoreError),
+}
+
+impl From<StoreError> for EngineError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Busy => Self::Busy,
+            other => Self::Store(other),
+        }
+    }
 }
 
 impl EngineError {

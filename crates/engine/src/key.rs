@@ -38,6 +38,11 @@ impl EventKey {
         UnixMs((self.0 >> (NODE_BITS + COUNTER_BITS)) + EPOCH_MS)
     }
 
+    /// The lowest key of an event that is accepted at this time.
+    pub(crate) fn first_at(now: UnixMs) -> Self {
+        Self(millis_later(0, now.since(UnixMs(EPOCH_MS))))
+    }
+
     /// The public id.
     #[must_use]
     pub fn id(self, realm: Realm) -> EventId {
@@ -64,6 +69,11 @@ impl AttemptKey {
     pub fn id(self, realm: Realm) -> AttemptId {
         AttemptId::from_parts(self.0.unsigned_abs(), realm.0)
     }
+}
+
+/// The key so many milliseconds after `key`, or before it.
+pub(crate) fn millis_later(key: i64, ms: i64) -> i64 {
+    key.saturating_add(ms << (NODE_BITS + COUNTER_BITS))
 }
 
 /// Makes keys, for events and attempts alike.

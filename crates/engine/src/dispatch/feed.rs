@@ -2,12 +2,15 @@
 //!
 //! Read `settle.rs` next.
 
+use std::sync::Arc;
+
 use futures_util::FutureExt as _;
 
 use super::shard::{HUNGRY_MAX, Shard};
 use crate::key::WebhookNo;
 use crate::schedule::lane::{Lane, READY_BYTES_MAX};
-use crate::store::{Due, DueQuery, Ready, StoreError};
+use crate::store::{Due, DueQuery, Fresh, StoreError};
+use crate::tenant::TenantId;
 
 /// Reads of one shard at once.
 const READING_MAX: usize = 8;
@@ -21,18 +24,18 @@ impl Shard {
         self.closing |= letters.closing;
         self.aborted |= letters.aborted;
         let now = self.parts.clock.now();
-        for handed in letters.handed {
-            match handed.event {
-                _ if handed.due > now => self.due.note(handed.webhook, handed.due),
-                None => {
-                    self.lane(handed.webhook).reopen(handed.key);
-                    self.tend(handed.webhook);
-                }
-                Some(event) => {
-                    let ready = Ready { event, attempts: 0, attempts_before: 0 };
-                    self.lane(handed.webhook).offer(ready);
-                    self.tend(handed.webhook);
-                }
+        for Fresh { webhook, event, place } in letters.committed.fresh {
+            self.lane(webhook).offer(event, place);
+            self.tend(webhook);
+        }
+        for (webhook, event) in letters.committed.reopened {
+            self.lane(webhook).reopen(event);
+            self.tend(webhook);
+        }
+        for (webhook, due) in letters.committed.due {
+            match due > now {
+                true => self.due.note(webhook, due),
+                false => self.wake(webhook),
             }
         }
         for webhook in letters.woken {
@@ -68,22 +71,26 @@ impl Shard {
     fn lane(&mut self, webhook: WebhookNo) -> &mut Lane {
         self.lanes.entry(webhook).or_insert_with(|| {
             self.parts.counters.lanes.add(1);
-            Lane::new()
+            match self.parts.registry.by_no(webhook) {
+                Some(live) => Lane::new(live.stored.tenant, Arc::clone(&live.room)),
+                // A deleted one has only deliveries to cancel: it takes no turns.
+                None => Lane::new(TenantId(0), Arc::default()),
+            }
         })
     }
 
     /// Reads back what is due, for lanes that have room.
     pub(super) fn begin_reading(&mut self) {
+        let now = self.parts.clock.now();
         while self.reading.len() < READING_MAX
             && let Some(webhook) = self.hungry.pop_front()
         {
             let Some(lane) = self.lanes.get_mut(&webhook) else { continue };
             lane.hungry = false;
-            let Some((limit, skip)) = lane.begin_reading() else {
+            let Some((limit, skip)) = lane.begin_reading(now) else {
                 self.tend(webhook);
                 continue;
             };
-            let now = self.parts.clock.now();
             let query = DueQuery { webhook, now, skip, limit, body_bytes_max: READY_BYTES_MAX };
             let read = self.parts.store.due(query);
             self.reading.push(read.map(move |due| (webhook, due)).boxed());

@@ -1,7 +1,7 @@
 //! The way into a shard: what was committed, what is due again, what was stopped.
 //!
-//! The store's writer puts a whole group in with one lock and one wake-up. Invariant: it is bounded. A
-//! delivery that finds it full is only noted by its webhook, and is read back from disk.
+//! The store's writer puts a whole group in with one lock and one wake-up. Invariant: it is bounded:
+//! fresh deliveries have their room (`schedule/room.rs`), of all others only the webhook is noted.
 //! Read `shard.rs` next.
 
 use std::collections::HashSet;
@@ -12,16 +12,16 @@ use futures_util::task::AtomicWaker;
 use tokio::sync::oneshot;
 
 use crate::key::WebhookNo;
-use crate::store::Handed;
+use crate::store::Committed;
 
-/// Deliveries that wait to be taken into lanes.
-const HANDED_MAX: usize = 8_192;
+/// Deliveries that were made due by hand and are remembered one by one.
+const REOPENED_MAX: usize = 8_192;
 
 /// What waits for a shard.
 #[derive(Default)]
 pub(super) struct Letters {
-    /// Deliveries that were just committed.
-    pub(super) handed: Vec<Handed>,
+    /// What was just committed.
+    pub(super) committed: Committed,
     /// Webhooks that have something due on disk.
     pub(super) woken: HashSet<WebhookNo>,
     /// Webhooks that were stopped, and who waits for that to be known here.
@@ -41,15 +41,20 @@ pub(crate) struct Inbox {
 
 impl Inbox {
     /// Puts in what was committed.
-    pub(crate) fn hand(&self, deliveries: impl Iterator<Item = Handed>) {
+    pub(crate) fn hand(&self, committed: Committed) {
         let mut letters = self.lock();
-        for delivery in deliveries {
-            if letters.handed.len() < HANDED_MAX {
-                letters.handed.push(delivery);
-            } else {
-                letters.woken.insert(delivery.webhook);
-            }
+        let waiting = &mut letters.committed;
+        if waiting.fresh.is_empty() {
+            waiting.fresh = committed.fresh;
+        } else {
+            waiting.fresh.extend(committed.fresh);
         }
+        for (webhook, due) in committed.due {
+            let first = waiting.due.entry(webhook).or_insert(due);
+            *first = due.min(*first);
+        }
+        let room = REOPENED_MAX.saturating_sub(waiting.reopened.len());
+        waiting.reopened.extend(committed.reopened.into_iter().take(room));
         drop(letters);
         self.waker.wake();
     }
@@ -95,7 +100,10 @@ impl Inbox {
     pub(super) fn poll_letters(&self, context: &Context<'_>, known_closing: bool) -> Poll<()> {
         self.waker.register(context.waker());
         let letters = self.lock();
-        let nothing = letters.handed.is_empty()
+        let Committed { fresh, due, reopened } = &letters.committed;
+        let nothing = fresh.is_empty()
+            && due.is_empty()
+            && reopened.is_empty()
             && letters.woken.is_empty()
             && letters.stopped.is_empty()
             && letters.closing == known_closing

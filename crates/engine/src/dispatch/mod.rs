@@ -11,4 +11,5 @@ pub(crate) mod inbox;
 pub(crate) mod render;
 mod settle;
 pub(crate) mod shard;
+mod tend;
 pub mod transport;

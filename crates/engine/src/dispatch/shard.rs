@@ -1,10 +1,10 @@
 //! A shard: one future that drives every attempt of its webhooks.
 //!
 //! A round: take what came in, see what is due, read back what lanes have room for, start attempts in
-//! turn, hand results to the store, then wait for any of it. Invariants: lanes take turns, one attempt
-//! each; an attempt starts only within the limits; a result frees its delivery only when it is on disk;
-//! a shard that is closing starts nothing and ends when everything that ran is settled.
-//! Read `feed.rs` and `settle.rs` next.
+//! turn, hand results to the store, then wait for any of it. Invariants: an attempt starts only when it
+//! is its lane's turn and within the limits; a result frees its delivery only when it is on disk; a shard
+//! that is closing starts nothing and ends when everything that ran is settled.
+//! Read `feed.rs`, `tend.rs` and `settle.rs` next.
 
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
@@ -19,21 +19,21 @@ use vai_webhooks_wire::UnixMs;
 use super::attempt::{Ended, attempt};
 use super::inbox::Inbox;
 use crate::key::{EventKey, WebhookNo};
-use crate::outcome::{Strain, strain};
+use crate::outcome::{delivered, strain};
 use crate::parts::Parts;
 use crate::schedule::due::DueTimes;
 use crate::schedule::lane::Lane;
+use crate::schedule::pace::Class;
+use crate::schedule::slots::Slots;
+use crate::schedule::turn::Turn;
 use crate::store::{Due, Settlement, StoreError};
-use crate::webhook::WebhookStatus;
 
-/// Attempts that one shard runs at once.
-const IN_FLIGHT_MAX: usize = 1_024;
 /// Lanes that wait for a read, before more webhooks are woken.
 pub(super) const HUNGRY_MAX: usize = 1_024;
 /// Results of one kind that are taken in one round, so that no kind holds up another.
 const ROUND_MAX: usize = 256;
-/// Deliveries of a deleted webhook that are cancelled in one write.
-const CANCEL_SLICE: u32 = 500;
+/// How often long waits in memory are looked for, in milliseconds.
+const SWEEP_MS: i64 = 500;
 
 /// What has come back from the store.
 pub(super) enum Stored {
@@ -41,6 +41,8 @@ pub(super) enum Stored {
     Settled(Vec<Settled>),
     /// So many of a deleted webhook's deliveries were cancelled.
     Cancelled(WebhookNo, u32),
+    /// Deliveries that were in memory alone have rows.
+    Parked,
     /// The store failed.
     Failed(StoreError),
 }
@@ -61,7 +63,11 @@ pub(crate) struct Shard {
     pub(super) inbox: Arc<Inbox>,
     pub(super) lanes: HashMap<WebhookNo, Lane>,
     /// Lanes that may start an attempt, in turn.
-    turn: VecDeque<WebhookNo>,
+    pub(super) turn: Turn,
+    /// Attempts under way, by class.
+    pub(super) slots: Slots,
+    /// Lanes that could start an attempt if their class had a slot.
+    pub(super) starved: VecDeque<WebhookNo>,
     /// Lanes that have room for deliveries that are on disk.
     pub(super) hungry: VecDeque<WebhookNo>,
     pub(super) due: DueTimes,
@@ -71,6 +77,7 @@ pub(crate) struct Shard {
     /// Results for the next write.
     pub(super) results: Vec<Settlement>,
     timer: Option<(UnixMs, BoxFuture<'static, ()>)>,
+    sweep_at: Option<UnixMs>,
     pub(super) closing: bool,
     pub(super) aborted: bool,
 }
@@ -82,7 +89,9 @@ impl Shard {
             parts,
             inbox,
             lanes: HashMap::new(),
-            turn: VecDeque::new(),
+            turn: Turn::new(),
+            slots: Slots::default(),
+            starved: VecDeque::new(),
             hungry: VecDeque::new(),
             due: DueTimes::default(),
             attempts: FuturesUnordered::new(),
@@ -90,6 +99,7 @@ impl Shard {
             storing: FuturesUnordered::new(),
             results: Vec::new(),
             timer: None,
+            sweep_at: None,
             closing: false,
             aborted: false,
         };
@@ -105,6 +115,7 @@ impl Shard {
             self.take_letters();
             if !self.closing {
                 self.wake_due();
+                self.sweep();
                 self.begin_reading();
                 self.start_attempts();
             }
@@ -149,46 +160,42 @@ impl Shard {
         if happened { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// Puts a lane where it belongs after anything happened to it: into the turn, to the readers, or away.
-    pub(super) fn tend(&mut self, webhook: WebhookNo) {
-        let Some(lane) = self.lanes.get_mut(&webhook) else { return };
-        match self.parts.registry.by_no(webhook).map(|live| live.stored.status) {
-            Some(WebhookStatus::Active) => {
-                if lane.may_start() && !lane.queued {
-                    lane.queued = true;
-                    self.turn.push_back(webhook);
-                }
-                if lane.wants_reading() && !lane.hungry {
-                    lane.hungry = true;
-                    self.hungry.push_back(webhook);
-                }
-            }
-            Some(WebhookStatus::Paused | WebhookStatus::Disabled) => lane.clear(),
-            Some(WebhookStatus::Deleted) | None => {
-                lane.clear();
-                if lane.is_quiet() && !lane.cancelling {
-                    lane.cancelling = true;
-                    self.cancel_slice(webhook);
-                    return;
-                }
-            }
-        }
-        if lane.is_idle() && !lane.queued && !lane.hungry && !lane.cancelling {
-            self.lanes.remove(&webhook);
-            self.parts.counters.lanes.take_away(1);
-        }
-    }
-
     fn start_attempts(&mut self) {
-        while self.attempts.len() < IN_FLIGHT_MAX
-            && let Some(webhook) = self.turn.pop_front()
-        {
-            let Some(lane) = self.lanes.get_mut(&webhook) else { continue };
-            lane.queued = false;
-            if let Some(ready) = lane.start() {
+        self.feed_starved();
+        let (now, since) = (self.parts.clock.now(), self.parts.clock.elapsed());
+        while let Some((tenant, webhook)) = self.turn.next() {
+            let Some(lane) = self.lanes.get_mut(&webhook) else {
+                self.turn.rest(tenant, webhook);
+                continue;
+            };
+            if self.slots.free(lane.class) == 0 {
+                lane.joined = false;
+                self.turn.rest(tenant, webhook);
+                lane.starved = true;
+                self.starved.push_back(webhook);
+                continue;
+            }
+            if let Some((ready, cost_us)) = lane.start(now, since) {
+                self.slots.take(lane.class, 1);
+                self.turn.charge(tenant, webhook, cost_us);
                 self.parts.counters.in_flight.add(1);
                 self.attempts.push(attempt(Arc::clone(&self.parts), webhook, ready).boxed());
             }
+            self.tend(webhook);
+        }
+    }
+
+    /// Lets lanes that waited for a slot take their turns, as many as there are slots for.
+    fn feed_starved(&mut self) {
+        let free = self.slots.free(Class::Quick);
+        for _ in 0..self.starved.len().min(free) {
+            let Some(webhook) = self.starved.pop_front() else { return };
+            let Some(lane) = self.lanes.get_mut(&webhook) else { continue };
+            if self.slots.free(lane.class) == 0 {
+                self.starved.push_back(webhook);
+                continue;
+            }
+            lane.starved = false;
             self.tend(webhook);
         }
     }
@@ -197,25 +204,45 @@ impl Shard {
         self.parts.counters.in_flight.take_away(1);
         let Ended { webhook, ready, made } = ended;
         let event = ready.event.key;
-        let strain = made.as_ref().map_or(Strain::None, |made| strain(&made.exchange));
-        if let Some(lane) = self.lanes.get_mut(&webhook) {
-            lane.ended(strain);
-        }
-        match made {
-            Some(made) => self.results.push(super::settle::settlement(&self.parts, webhook, &ready, made)),
-            // It never started: it is on disk as it was, and due.
-            None => {
-                if let Some(lane) = self.lanes.get_mut(&webhook) {
-                    lane.settled(event);
-                }
+        let now = self.parts.clock.now();
+        // A lane is there as long as it holds anything.
+        let Some(lane) = self.lanes.get_mut(&webhook) else { return };
+        self.slots.give_back(lane.class, 1);
+        let change = match made {
+            Some(made) => {
+                let (strain, delivered) = (strain(&made.exchange), delivered(&made.exchange));
+                let change = lane.ended(event, strain, delivered, made.took, now);
+                self.results.push(super::settle::settlement(&self.parts, webhook, &ready, made));
+                change
             }
-        }
+            // It never started: it is pending and due as it was.
+            None => {
+                let (change, without_row) = lane.never_started(event);
+                if without_row {
+                    self.park(webhook, vec![event]);
+                }
+                change
+            }
+        };
+        self.change(webhook, &change);
         self.tend(webhook);
     }
 
+    /// Looks at what has been in memory for long.
+    fn sweep(&mut self) {
+        let now = self.parts.clock.now();
+        match self.sweep_at {
+            Some(at) if at > now => return,
+            None if self.lanes.is_empty() => return,
+            Some(_) if !self.lanes.is_empty() => self.sweep_lanes(now),
+            _ => {}
+        }
+        self.sweep_at = (!self.lanes.is_empty()).then(|| now.saturating_add(SWEEP_MS));
+    }
+
     fn set_timer(&mut self) {
-        let first = if self.closing { None } else { self.due.first() };
-        let first = first.filter(|_| self.hungry.len() < HUNGRY_MAX);
+        let due = self.due.first().filter(|_| self.hungry.len() < HUNGRY_MAX);
+        let first = [due, self.sweep_at].into_iter().flatten().min().filter(|_| !self.closing);
         match (first, &self.timer) {
             (None, _) => self.timer = None,
             (Some(at), Some((set, _))) if *set == at => {}
@@ -223,34 +250,13 @@ impl Shard {
         }
     }
 
-    fn cancel_slice(&mut self, webhook: WebhookNo) {
-        let cancel = self.parts.store.cancel(webhook, CANCEL_SLICE, self.parts.clock.now());
-        let stored = move |result| match result {
-            Ok(count) => Stored::Cancelled(webhook, count),
-            Err(error) => Stored::Failed(error),
-        };
-        self.storing.push(cancel.map(stored).boxed());
-    }
-
     fn stored(&mut self, stored: Stored) {
         match stored {
             Stored::Settled(settlements) => {
                 settlements.into_iter().for_each(|settled| self.settled(&settled));
             }
-            Stored::Cancelled(webhook, count) => {
-                if count == CANCEL_SLICE && !self.closing {
-                    self.cancel_slice(webhook);
-                } else if let Some(lane) = self.lanes.get_mut(&webhook) {
-                    lane.cancelling = false;
-                    if lane.is_idle() {
-                        self.due.forget(webhook);
-                        self.lanes.remove(&webhook);
-                        self.parts.counters.lanes.take_away(1);
-                    } else {
-                        self.tend(webhook);
-                    }
-                }
-            }
+            Stored::Cancelled(webhook, count) => self.cancelled(webhook, count),
+            Stored::Parked => {}
             // Nothing that ends now can be recorded any more. The engine is told by the store itself.
             Stored::Failed(error) => {
                 tracing::error!(%error, "results cannot be recorded: sending stops");

@@ -155,6 +155,7 @@ impl Engine {
                 "content_differs",
                 format!("an event with the id {id} and other content was accepted before; give this one an id of its own"),
             ))),
+            Acceptance::Late => Err(self.refused(EngineError::Busy)),
             Acceptance::Differs => Err(self.refused(EngineError::conflict(
                 "idempotency_key_reused",
                 "this Idempotency-Key was used for another event; use a new key for each event",
@@ -230,11 +231,10 @@ impl Engine {
             Some(webhook) => vec![self.live(tenant, webhook)?],
             None => {
                 let had = self.parts.store.deliveries(event.summary.position).await?;
-                let numbers = match had.is_empty() {
-                    true => self.parts.registry.route(tenant, &event.summary.event_type, &[]).targets,
-                    false => had.into_iter().map(|(no, _)| no).collect(),
-                };
-                numbers.into_iter().filter_map(|no| self.parts.registry.by_no(no)).collect()
+                match had.is_empty() {
+                    true => self.parts.registry.targets(tenant, &event.summary.event_type, &[]).targets,
+                    false => had.into_iter().filter_map(|(no, _)| self.parts.registry.by_no(no)).collect(),
+                }
             }
         };
         if targets.is_empty() {

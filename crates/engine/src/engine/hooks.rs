@@ -9,8 +9,9 @@ use tokio::sync::watch;
 
 use super::shard_of;
 use crate::dispatch::inbox::Inbox;
-use crate::store::{Handed, Hooks, Route, StoreError, StoredWebhook};
-use crate::tenant::TenantId;
+use crate::store::{AcceptEvent, Committed, Hooks, Route, StoreError, StoredWebhook, Target};
+use crate::webhook::WebhookStatus;
+use crate::webhook::live::Live;
 use crate::webhook::registry::Registry;
 
 /// The engine's side of a store's hooks. It holds the registry alone, not the parts: those hold the store,
@@ -32,8 +33,15 @@ impl EngineHooks {
 }
 
 impl Hooks for EngineHooks {
-    fn route(&self, tenant: TenantId, event_type: &str, channels: &[String]) -> Route {
-        self.registry.route(tenant, event_type, channels)
+    fn route(&self, event: &AcceptEvent) -> Route {
+        let found = self.registry.targets(event.tenant, &event.event.event_type, &event.channels);
+        let later = event.deliver_at.is_some_and(|at| at > event.now);
+        let target = |live: Arc<Live>| {
+            let at_once = !later && live.stored.status == WebhookStatus::Active;
+            let place = if at_once { live.room.reserve(event.event.body.len()) } else { None };
+            Target { webhook: live.stored.no, place }
+        };
+        Route { targets: found.targets.into_iter().map(target).collect(), nowhere: found.nowhere }
     }
 
     fn webhook_changed(&self, webhook: StoredWebhook) {
@@ -42,19 +50,25 @@ impl Hooks for EngineHooks {
         }
     }
 
-    fn handed(&self, deliveries: Vec<Handed>) {
+    fn committed(&self, committed: Committed) {
         let count = self.inboxes.len();
         if count == 1 {
-            self.inboxes[0].hand(deliveries.into_iter());
+            self.inboxes[0].hand(committed);
             return;
         }
-        let mut by_shard: Vec<Vec<Handed>> = (0..count).map(|_| Vec::new()).collect();
-        for delivery in deliveries {
-            by_shard[shard_of(delivery.webhook, count)].push(delivery);
+        let mut by_shard: Vec<Option<Committed>> = (0..count).map(|_| None).collect();
+        for fresh in committed.fresh {
+            by_shard[shard_of(fresh.webhook, count)].get_or_insert_default().fresh.push(fresh);
         }
-        for (inbox, deliveries) in self.inboxes.iter().zip(by_shard) {
-            if !deliveries.is_empty() {
-                inbox.hand(deliveries.into_iter());
+        for (webhook, due) in committed.due {
+            by_shard[shard_of(webhook, count)].get_or_insert_default().due.insert(webhook, due);
+        }
+        for (webhook, event) in committed.reopened {
+            by_shard[shard_of(webhook, count)].get_or_insert_default().reopened.push((webhook, event));
+        }
+        for (inbox, committed) in self.inboxes.iter().zip(by_shard) {
+            if let Some(committed) = committed {
+                inbox.hand(committed);
             }
         }
     }

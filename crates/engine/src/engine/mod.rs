@@ -131,7 +131,8 @@ impl Engine {
     /// Opens the store in a directory, goes on where it stood, and sends from threads of its own.
     pub async fn open(options: EngineOptions) -> Result<Self, StartError> {
         let rng: Arc<dyn Rng> = Arc::new(SystemRng);
-        let store = SqliteStore::open(&options.data_dir, &*rng)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let store = SqliteStore::open(&options.data_dir, Arc::clone(&clock), &*rng)?;
         let extra_roots = options.extra_roots.iter().map(|der| der.clone().into()).collect();
         let egress = EgressOptions {
             policy: Policy::new(options.egress_allow.clone()),
@@ -140,12 +141,7 @@ impl Engine {
         };
         let transport =
             HttpTransport::new(egress).map_err(|error| StartError::Transport(error.to_string()))?;
-        let parts = EngineParts {
-            clock: Arc::new(SystemClock::new()),
-            rng,
-            transport: Arc::new(transport),
-            store: Arc::new(store),
-        };
+        let parts = EngineParts { clock, rng, transport: Arc::new(transport), store: Arc::new(store) };
         let (engine, shards) = Self::assemble(parts, &options).await?;
         for shard in shards {
             engine.start_thread(shard)?;
@@ -263,6 +259,12 @@ impl Engine {
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.parts.counters.snapshot()
+    }
+
+    /// How long the oldest write that is not on disk yet has waited.
+    #[must_use]
+    pub fn commit_wait(&self) -> Duration {
+        self.parts.store.waited()
     }
 
     /// The engine's time.

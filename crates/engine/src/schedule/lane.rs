@@ -2,37 +2,46 @@
 //!
 //! Deliveries come from the commit that made them, without touching the disk again, for as long as the
 //! lane keeps up. A lane that cannot is *behind*: what comes then stays on disk, and is read back in
-//! batches in due order. Invariants: a delivery is in memory at most once (`held`); `ready` is bounded;
-//! a lane with nothing to do is not there at all. Read `due.rs` next.
+//! batches in due order. Invariants: a delivery is in memory at most once (`held`); what is in memory is
+//! bounded, by [`Room`] for what was handed over and by `READY_MAX` for what was read back; a lane with
+//! nothing to do is not there at all. Read `due.rs` next.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
 
+use vai_webhooks_wire::UnixMs;
+
+use super::circuit::Circuit;
+use super::pace::{Class, Pace};
+use super::room::{Place, Room};
 use crate::key::EventKey;
 use crate::outcome::Strain;
-use crate::store::{Due, Ready};
+use crate::store::{Due, Ready, Sendable};
+use crate::tenant::TenantId;
 
-/// Deliveries of one webhook that wait in memory.
+/// Deliveries of one webhook that are read back at once.
 pub(crate) const READY_MAX: usize = 256;
-/// Bytes of bodies of one webhook that wait in memory, roughly: the one that crosses it is taken.
+/// Bytes of bodies of one webhook that are read back at once, roughly: the one that crosses it is taken.
 pub(crate) const READY_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Attempts at one webhook at once, when it is new, and at most.
-const IN_FLIGHT_AT_FIRST: u32 = 32;
-const IN_FLIGHT_MAX: u32 = 256;
-/// Attempts that must go well before one more may run at once.
-const GOOD_PER_STEP: u32 = 8;
 /// Results of one webhook that may wait for their commit, before its attempts wait too.
 const UNSETTLED_MAX: usize = 4_096;
 
 /// One webhook's work in memory.
 #[derive(Debug)]
 pub(crate) struct Lane {
+    pub(crate) tenant: TenantId,
     ready: VecDeque<Ready>,
     ready_bytes: usize,
     /// Everything in memory: ready, in flight, or waiting for the commit of its result.
-    held: HashSet<EventKey>,
+    held: HashMap<EventKey, Held>,
     in_flight: u32,
-    limit: u32,
-    good: u32,
+    pace: Pace,
+    /// The class that its attempts under way are counted in.
+    pub(crate) class: Class,
+    circuit: Circuit,
+    room: Arc<Room>,
     /// Of those that are held: what was sent again by hand meanwhile, and is due again when it is settled.
     again: HashSet<EventKey>,
     /// Whether deliveries on disk are due that are not held.
@@ -41,43 +50,69 @@ pub(crate) struct Lane {
     reading: Option<HashSet<EventKey>>,
     /// Whether something came while deliveries were being read back, which the reading may have missed.
     missed: bool,
-    /// Whether the lane stands in the queue of those that may start an attempt.
-    pub(crate) queued: bool,
+    /// Whether the lane takes its turns.
+    pub(crate) joined: bool,
+    /// Whether the lane waits for a slot of its class.
+    pub(crate) starved: bool,
     /// Whether the lane stands in the queue of those that have room for what is on disk.
     pub(crate) hungry: bool,
     /// Whether what is left on disk is being cancelled, since the webhook was deleted.
     pub(crate) cancelling: bool,
 }
 
+/// One delivery in memory.
+#[derive(Debug)]
+struct Held {
+    /// Of one that was handed over.
+    _place: Option<Place>,
+    /// Whether the store can read it back.
+    has_row: bool,
+    /// While its attempt is under way.
+    running: Option<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    since: Duration,
+    guess_us: i64,
+}
+
+/// What an attempt's end changes beyond its lane.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Change {
+    /// How much more connection time it took than was guessed, in microseconds.
+    pub(crate) cost_us: i64,
+    /// Whether the circuit opened by it.
+    pub(crate) opened: bool,
+}
+
 impl Lane {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(tenant: TenantId, room: Arc<Room>) -> Self {
         Self {
+            tenant,
             ready: VecDeque::new(),
             ready_bytes: 0,
-            held: HashSet::new(),
+            held: HashMap::new(),
             in_flight: 0,
-            limit: IN_FLIGHT_AT_FIRST,
-            good: 0,
+            pace: Pace::new(),
+            class: Class::Unknown,
+            circuit: Circuit::default(),
+            room,
             again: HashSet::new(),
             behind: false,
             reading: None,
             missed: false,
-            queued: false,
+            joined: false,
+            starved: false,
             hungry: false,
             cancelling: false,
         }
     }
 
-    /// A delivery that was just committed. One that finds no room stays on disk.
-    pub(crate) fn offer(&mut self, ready: Ready) {
-        let room = self.ready.len() < READY_MAX && self.ready_bytes < READY_BYTES_MAX;
-        if self.reading.is_some() {
-            self.missed = true;
-        } else if self.behind || !room {
-            self.behind = true;
-        } else {
-            self.take_in(ready);
-        }
+    /// A delivery that was just committed and handed over.
+    pub(crate) fn offer(&mut self, event: Arc<Sendable>, place: Place) {
+        let ready = Ready { event, attempts: 0, attempts_before: 0 };
+        self.take_in(ready, Held { _place: Some(place), has_row: false, running: None });
     }
 
     /// Something on disk is due.
@@ -92,33 +127,40 @@ impl Lane {
     /// A delivery was made due again by hand. One that is held is not read back now, since its result may
     /// be on its way to the disk; it is looked for when that has arrived.
     pub(crate) fn reopen(&mut self, event: EventKey) {
-        if self.held.contains(&event) {
+        if let Some(held) = self.held.get_mut(&event) {
+            held.has_row = true;
             self.again.insert(event);
         }
         self.wake();
     }
 
-    fn take_in(&mut self, ready: Ready) {
-        if self.held.insert(ready.event.key) {
+    fn take_in(&mut self, ready: Ready, held: Held) {
+        if let Entry::Vacant(free) = self.held.entry(ready.event.key) {
+            free.insert(held);
             self.ready_bytes += ready.event.body.len();
             self.ready.push_back(ready);
         }
     }
 
     /// Whether deliveries should be read back now.
-    pub(crate) fn wants_reading(&self) -> bool {
-        let low = self.ready.len() <= READY_MAX / 2 && self.ready_bytes <= READY_BYTES_MAX / 2;
+    pub(crate) fn wants_reading(&self, now: UnixMs) -> bool {
+        let low = match self.circuit.limit(now) {
+            None => self.ready.len() <= READY_MAX / 2 && self.ready_bytes <= READY_BYTES_MAX / 2,
+            Some(limit) => limit > 0 && self.ready.is_empty() && self.in_flight == 0,
+        };
         self.behind && self.reading.is_none() && low && self.held.len() < UNSETTLED_MAX
     }
 
     /// Begins to read deliveries back, if that is wanted: how many, and which not.
-    pub(crate) fn begin_reading(&mut self) -> Option<(usize, Vec<EventKey>)> {
-        if !self.wants_reading() {
+    pub(crate) fn begin_reading(&mut self, now: UnixMs) -> Option<(usize, Vec<EventKey>)> {
+        if !self.wants_reading(now) {
             return None;
         }
         self.reading = Some(HashSet::new());
         self.missed = false;
-        Some((READY_MAX - self.ready.len(), self.held.iter().copied().collect()))
+        let limit = if self.circuit.limit(now).is_some() { 1 } else { READY_MAX - self.ready.len() };
+        let with_rows = self.held.iter().filter(|(_, held)| held.has_row);
+        Some((limit, with_rows.map(|(event, _)| *event).collect()))
     }
 
     /// Takes in what was read back.
@@ -126,7 +168,7 @@ impl Lane {
         let settled = self.reading.take().unwrap_or_default();
         for ready in due.ready {
             if !settled.contains(&ready.event.key) {
-                self.take_in(ready);
+                self.take_in(ready, Held { _place: None, has_row: true, running: None });
             }
         }
         self.behind = due.more || self.missed;
@@ -139,40 +181,56 @@ impl Lane {
     }
 
     /// Whether an attempt may start.
-    pub(crate) fn may_start(&self) -> bool {
-        !self.ready.is_empty() && self.in_flight < self.limit && self.held.len() < UNSETTLED_MAX + READY_MAX
+    pub(crate) fn may_start(&self, now: UnixMs) -> bool {
+        let limit = self.circuit.limit(now).unwrap_or(self.pace.limit());
+        !self.ready.is_empty() && self.in_flight < limit && self.held.len() < UNSETTLED_MAX + READY_MAX
     }
 
-    /// Takes the next delivery for an attempt.
-    pub(crate) fn start(&mut self) -> Option<Ready> {
-        if !self.may_start() {
+    /// Takes the next delivery for an attempt, with what it will cost in connection time, in microseconds.
+    pub(crate) fn start(&mut self, now: UnixMs, since: Duration) -> Option<(Ready, i64)> {
+        if !self.may_start(now) {
             return None;
         }
         let ready = self.ready.pop_front()?;
         self.ready_bytes -= ready.event.body.len();
         self.in_flight += 1;
-        Some(ready)
-    }
-
-    /// An attempt ended. The number that may run at once grows slowly and halves on overload.
-    pub(crate) fn ended(&mut self, strain: Strain) {
-        self.in_flight = self.in_flight.saturating_sub(1);
-        match strain {
-            Strain::Overloaded => {
-                self.limit = (self.limit / 2).max(1);
-                self.good = 0;
-            }
-            Strain::None => {
-                self.good += 1;
-                if self.good >= GOOD_PER_STEP {
-                    self.good = 0;
-                    self.limit = (self.limit + 1).min(IN_FLIGHT_MAX);
-                }
-            }
+        let guess_us = self.pace.guess_us();
+        if let Some(held) = self.held.get_mut(&ready.event.key) {
+            held.running = Some(Running { since, guess_us });
         }
+        Some((ready, guess_us))
     }
 
-    /// A delivery's result is on disk.
+    /// An attempt ended, after `took`.
+    pub(crate) fn ended(
+        &mut self,
+        event: EventKey,
+        strain: Strain,
+        delivered: bool,
+        took: Duration,
+        now: UnixMs,
+    ) -> Change {
+        self.pace.ended(strain, took);
+        let took_us = i64::try_from(took.as_micros()).unwrap_or(i64::MAX);
+        Change { cost_us: took_us - self.not_running(event), opened: self.circuit.ended(delivered, now) }
+    }
+
+    /// An attempt did not start after all, since the webhook was stopped: the delivery is no longer held.
+    /// Answers whether the store cannot read it back yet.
+    pub(crate) fn never_started(&mut self, event: EventKey) -> (Change, bool) {
+        let change = Change { cost_us: -self.not_running(event), opened: false };
+        let without_row = self.held.get(&event).is_some_and(|held| !held.has_row);
+        self.settled(event);
+        (change, without_row)
+    }
+
+    fn not_running(&mut self, event: EventKey) -> i64 {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        let running = self.held.get_mut(&event).and_then(|held| held.running.take());
+        running.map_or(0, |running| running.guess_us)
+    }
+
+    /// A delivery is no longer held: its result is on disk, or it is.
     pub(crate) fn settled(&mut self, event: EventKey) {
         self.held.remove(&event);
         if let Some(settled) = &mut self.reading {
@@ -183,15 +241,63 @@ impl Lane {
         }
     }
 
-    /// Gives up what waits in memory: the webhook was stopped. It stays on disk.
-    pub(crate) fn clear(&mut self) {
+    /// Gives up what waits in memory, and says what of it the store cannot read back yet.
+    pub(crate) fn clear(&mut self) -> Vec<EventKey> {
+        let mut without_row = Vec::new();
         for ready in self.ready.drain(..) {
-            self.held.remove(&ready.event.key);
-            self.again.remove(&ready.event.key);
+            let event = ready.event.key;
+            if self.held.remove(&event).is_some_and(|held| !held.has_row) {
+                without_row.push(event);
+            }
+            self.again.remove(&event);
         }
         self.ready_bytes = 0;
+        without_row
+    }
+
+    /// The webhook was stopped: what is on disk stays there.
+    pub(crate) fn stop(&mut self) -> Vec<EventKey> {
         self.behind = false;
         self.missed = false;
+        self.clear()
+    }
+
+    /// The circuit is open: everything waits on disk.
+    pub(crate) fn retreat(&mut self) -> Vec<EventKey> {
+        self.wake();
+        self.clear()
+    }
+
+    /// When the next probe is due, where the circuit is open.
+    pub(crate) fn probe_at(&self) -> Option<UnixMs> {
+        self.circuit.probe_at()
+    }
+
+    /// Looks at what has been in memory for long: what of it needs a row, being older than `old`.
+    pub(crate) fn sweep(&mut self, old: EventKey, since: Duration) -> Vec<EventKey> {
+        let mut without_row = Vec::new();
+        for (event, held) in &mut self.held {
+            if let Some(running) = &held.running {
+                self.pace.running(since.saturating_sub(running.since));
+            }
+            if !held.has_row && *event < old {
+                held.has_row = true;
+                without_row.push(*event);
+            }
+        }
+        without_row
+    }
+
+    /// The class that it is in by now, and how many attempts are counted in the one before.
+    pub(crate) fn reclass(&mut self) -> Option<(Class, Class, u32)> {
+        let (before, now) = (self.class, self.pace.class());
+        self.class = now;
+        (before != now).then_some((before, now, self.in_flight))
+    }
+
+    /// Says whether new deliveries may be handed over in memory.
+    pub(crate) fn tell_room(&self) {
+        self.room.set_behind(self.behind || self.reading.is_some() || self.circuit.probe_at().is_some());
     }
 
     /// Whether nothing is in memory and nothing is due on disk.
@@ -211,122 +317,4 @@ impl Lane {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::Sendable;
-    use bytes::Bytes;
-    use std::sync::Arc;
-
-    fn delivery(key: i64) -> Ready {
-        let event = Sendable {
-            key: EventKey(key),
-            id: format!("e{key}").parse().unwrap(),
-            event_type: "a".into(),
-            body: Bytes::from_static(b"{}"),
-        };
-        Ready { event: Arc::new(event), attempts: 0, attempts_before: 0 }
-    }
-
-    fn started(lane: &mut Lane) -> Vec<i64> {
-        std::iter::from_fn(|| lane.start()).map(|ready| ready.event.key.0).collect()
-    }
-
-    #[test]
-    fn what_finds_no_room_stays_on_disk_and_memory_is_bounded() {
-        let mut lane = Lane::new();
-        for key in 0..10_000 {
-            lane.offer(delivery(key));
-        }
-        assert_eq!(lane.ready_len(), READY_MAX);
-        assert!(lane.begin_reading().is_none(), "there is enough in memory");
-        while lane.ready_len() > 10 {
-            let key = lane.start().unwrap().event.key;
-            lane.ended(Strain::None);
-            lane.settled(key);
-        }
-        let (want, skip) = lane.begin_reading().unwrap();
-        assert_eq!((want, skip.len()), (READY_MAX - 10, 10));
-    }
-
-    #[test]
-    fn a_delivery_that_was_settled_while_others_were_read_is_not_sent_again() {
-        let mut lane = Lane::new();
-        lane.offer(delivery(1));
-        lane.wake();
-        let running = started(&mut lane);
-        assert_eq!(running, [1]);
-        let (_, skip) = lane.begin_reading().unwrap();
-        assert_eq!(skip, [EventKey(1)]);
-        lane.ended(Strain::None);
-        lane.settled(EventKey(1));
-        lane.end_reading(Due { ready: vec![delivery(1), delivery(2)], ..Due::default() });
-        assert_eq!(started(&mut lane), [2]);
-    }
-
-    #[test]
-    fn what_comes_while_others_are_read_is_read_in_the_next_round() {
-        let mut lane = Lane::new();
-        lane.wake();
-        lane.begin_reading().unwrap();
-        lane.offer(delivery(9));
-        lane.end_reading(Due::default());
-        assert!(!lane.is_idle());
-        assert!(lane.begin_reading().is_some());
-        lane.end_reading(Due { ready: vec![delivery(9)], ..Due::default() });
-        assert_eq!(started(&mut lane), [9]);
-    }
-
-    #[test]
-    fn what_is_sent_again_while_its_result_is_on_its_way_is_looked_for_afterwards() {
-        let mut lane = Lane::new();
-        lane.offer(delivery(1));
-        assert_eq!(started(&mut lane), [1]);
-        lane.ended(Strain::None);
-        lane.reopen(EventKey(1));
-        let (_, skip) = lane.begin_reading().unwrap();
-        assert_eq!(skip, [EventKey(1)], "its result is not on disk yet");
-        lane.end_reading(Due::default());
-        assert!(!lane.wants_reading());
-        lane.settled(EventKey(1));
-        assert!(lane.begin_reading().is_some());
-        lane.end_reading(Due { ready: vec![delivery(1)], ..Due::default() });
-        assert_eq!(started(&mut lane), [1]);
-    }
-
-    #[test]
-    fn a_reading_that_failed_is_not_begun_again_at_once() {
-        let mut lane = Lane::new();
-        lane.wake();
-        lane.begin_reading().unwrap();
-        lane.reading_failed();
-        assert!(!lane.wants_reading());
-    }
-
-    #[test]
-    fn overload_halves_what_runs_at_once_and_good_answers_bring_it_back() {
-        let mut lane = Lane::new();
-        for _ in 0..10 {
-            lane.ended(Strain::Overloaded);
-        }
-        for key in 0..10 {
-            lane.offer(delivery(key));
-        }
-        assert_eq!(started(&mut lane).len(), 1);
-        for _ in 0..GOOD_PER_STEP {
-            lane.ended(Strain::None);
-        }
-        assert_eq!(started(&mut lane).len(), 2);
-    }
-
-    #[test]
-    fn a_lane_with_nothing_to_do_is_idle() {
-        let mut lane = Lane::new();
-        assert!(lane.is_idle());
-        lane.offer(delivery(1));
-        let key = lane.start().unwrap().event.key;
-        lane.ended(Strain::None);
-        assert!(!lane.is_idle(), "its result is not on disk yet");
-        lane.settled(key);
-        assert!(lane.is_idle());
-    }
-}
+mod tests;

@@ -5,21 +5,25 @@
 //! order, before the writes are answered. `sqlite/` is the one there is. Another store (PostgreSQL) is a
 //! folder beside it. Read `sqlite/mod.rs` next.
 
+mod hooks;
 pub mod sqlite;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use vai_webhooks_wire::{EventId, UnixMs};
 
+pub use self::hooks::{Committed, Fresh, Hooks};
 use crate::access::StoredKey;
 use crate::attempt::{Attempt, Exchanged};
 use crate::event::{Delivery, DeliveryState, Event, EventSummary};
 use crate::key::{AttemptKey, EventKey, Realm, WebhookNo};
+pub use crate::schedule::room::Place;
 use crate::tenant::{TenantId, TenantName};
 pub use crate::webhook::live::StoredWebhook;
-pub use crate::webhook::registry::Route;
+pub use crate::webhook::registry::{Route, Target};
 
 /// The store failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +35,9 @@ pub enum StoreError {
     /// A read failed; others may succeed.
     #[error("the store cannot be read: {0}")]
     Read(String),
+    /// Too much waits to be written, or has waited too long. Nothing of this call was written.
+    #[error("too much waits to be written")]
+    Busy,
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
@@ -52,6 +59,8 @@ pub trait Store: Send + Sync + 'static {
     fn accept(&self, events: Vec<AcceptEvent>) -> Later<Vec<Acceptance>>;
     /// Records attempts and moves their deliveries.
     fn settle(&self, settlements: Vec<Settlement>) -> Later<()>;
+    /// Makes pending deliveries that were only handed over in memory known to [`Store::due`].
+    fn park(&self, parked: Vec<Parked>) -> Later<()>;
     /// Makes deliveries of an event due: of those webhooks (at least one), whether they had one or not.
     /// With `call`, once for each call of that name.
     fn reopen(
@@ -77,6 +86,8 @@ pub trait Store: Send + Sync + 'static {
     /// Ends an API key; answers whether there was one.
     fn revoke_key(&self, id: String, now: UnixMs) -> Later<bool>;
 
+    /// How long the oldest write that is not answered yet has waited.
+    fn waited(&self) -> Duration;
     /// Whether it can be read.
     fn ping(&self) -> Later<()>;
     /// The next deliveries of a webhook that are due, oldest first, apart from `skip`.
@@ -95,20 +106,19 @@ pub trait Store: Send + Sync + 'static {
     fn stats(&self, of: StatsOf) -> Later<Stats>;
     /// Event types of a tenant that were seen, with the time of the latest, by name.
     fn event_types(&self, tenant: TenantId) -> Later<Vec<(String, UnixMs)>>;
-    /// When the delivery that has waited longest became due, if any is due at `now`.
+    /// When the delivery that has waited longest to be read back became due, if any is due at `now`.
     fn oldest_due(&self, now: UnixMs) -> Later<Option<UnixMs>>;
 }
 
-/// What a store tells the engine about its own commits.
-pub trait Hooks: Send + Sync {
-    /// Where an event goes, as of the last commit.
-    fn route(&self, tenant: TenantId, event_type: &str, channels: &[String]) -> Route;
-    /// A webhook was changed. Called before the change is answered and before anything later is committed.
-    fn webhook_changed(&self, webhook: StoredWebhook);
-    /// These deliveries are on disk and pending.
-    fn handed(&self, deliveries: Vec<Handed>);
-    /// The store failed and takes nothing more.
-    fn failed(&self, error: &StoreError);
+/// A delivery that stays on disk, to be read back.
+#[derive(Debug, Clone, Copy)]
+pub struct Parked {
+    /// The event.
+    pub event: EventKey,
+    /// The webhook.
+    pub webhook: WebhookNo,
+    /// When it became due.
+    pub due: UnixMs,
 }
 
 /// What is loaded at start.
@@ -177,19 +187,8 @@ pub enum Acceptance {
     Same(EventKey),
     /// Something else is there under its name.
     Differs,
-}
-
-/// A pending delivery that was just committed.
-#[derive(Debug)]
-pub struct Handed {
-    /// Where to.
-    pub webhook: WebhookNo,
-    /// When it is due.
-    pub due: UnixMs,
-    /// Which event.
-    pub key: EventKey,
-    /// What to send; `None` where it was sent again by hand and must be read back.
-    pub event: Option<Arc<Sendable>>,
+    /// It waited too long to be written, and was not.
+    Late,
 }
 
 /// A delivery that is ready for an attempt.

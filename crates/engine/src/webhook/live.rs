@@ -3,6 +3,7 @@
 //! Invariant: what is here was checked by `validate.rs`, so that no attempt can fail on its own
 //! configuration. Neither type has a `Debug` that could show a secret. Read `registry.rs` next.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, Uri};
@@ -11,6 +12,7 @@ use vai_webhooks_wire::{Secret, SigningKey, UnixMs, WebhookId};
 use super::pattern::Pattern;
 use super::{Checked, Webhook, WebhookConfig, WebhookStatus, check_config};
 use crate::key::WebhookNo;
+use crate::schedule::room::Room;
 use crate::tenant::TenantId;
 
 /// A webhook as the store keeps it.
@@ -49,6 +51,8 @@ pub(crate) struct Live {
     secret: Secret,
     previous_secret: Option<(Secret, UnixMs)>,
     pub(crate) signing_key: Option<SigningKey>,
+    /// The same for all states of one webhook.
+    pub(crate) room: Arc<Room>,
 }
 
 /// A stored webhook does not compile: the file was changed by somebody else.
@@ -77,7 +81,13 @@ impl Live {
             None => None,
         };
         let timeout = Duration::from_millis(u64::from(stored.config.timeout_ms));
-        Ok(Self { uri, patterns, headers, timeout, secret, previous_secret, signing_key, stored })
+        let room = Arc::default();
+        Ok(Self { uri, patterns, headers, timeout, secret, previous_secret, signing_key, room, stored })
+    }
+
+    /// The same with the room that the webhook has in memory.
+    pub(crate) fn in_room(self, room: Arc<Room>) -> Self {
+        Self { room, ..self }
     }
 
     /// The secrets that sign at `now`. The first one makes the legacy signature, which has room for one:

@@ -16,6 +16,7 @@ use super::live::{Damaged, Live, StoredWebhook};
 use super::pattern::{Pattern, prefixes};
 use crate::event::Nowhere;
 use crate::key::WebhookNo;
+use crate::schedule::room::{Memory, Place, Room};
 use crate::tenant::TenantId;
 
 const STRIPES: usize = 256;
@@ -27,15 +28,25 @@ type Numbers = HashMap<WebhookNo, Arc<Live>>;
 pub(crate) struct Registry {
     tenants: Vec<ArcSwap<Tenants>>,
     numbers: Vec<RwLock<Numbers>>,
+    memory: Arc<Memory>,
 }
 
 /// Where one event goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Route {
     /// The webhooks, each once, by number.
-    pub targets: Vec<WebhookNo>,
+    pub targets: Vec<Target>,
     /// Why there are none, where there are none.
     pub nowhere: Option<Nowhere>,
+}
+
+/// One webhook that takes an event.
+#[derive(Debug)]
+pub struct Target {
+    /// Which.
+    pub webhook: WebhookNo,
+    /// With it, the delivery is handed over in memory.
+    pub place: Option<Place>,
 }
 
 impl Registry {
@@ -43,8 +54,9 @@ impl Registry {
     pub(crate) fn load(stored: Vec<StoredWebhook>) -> Result<Self, Damaged> {
         let mut by_tenant: HashMap<TenantId, Vec<Arc<Live>>> = HashMap::new();
         let numbers: Vec<RwLock<Numbers>> = (0..STRIPES).map(|_| RwLock::default()).collect();
+        let memory = Arc::default();
         for webhook in stored {
-            let live = Arc::new(Live::compile(webhook)?);
+            let live = Arc::new(Live::compile(webhook)?.in_room(Arc::new(Room::within(&memory))));
             let (no, tenant) = (live.stored.no, live.stored.tenant);
             write(&numbers[stripe(no.0.into())]).insert(no, Arc::clone(&live));
             by_tenant.entry(tenant).or_default().push(live);
@@ -53,13 +65,15 @@ impl Registry {
         for (tenant, all) in by_tenant {
             tenants[stripe(tenant.0)].insert(tenant, Arc::new(TenantIndex::of(all)));
         }
-        Ok(Self { tenants: tenants.into_iter().map(ArcSwap::from_pointee).collect(), numbers })
+        Ok(Self { tenants: tenants.into_iter().map(ArcSwap::from_pointee).collect(), numbers, memory })
     }
 
     /// Puts in one webhook as it was just committed, in place of its former self. Deleted ones are
     /// taken out. Called by one thread at a time, the store's writer.
     pub(crate) fn apply(&self, stored: StoredWebhook) -> Result<(), Damaged> {
-        let live = Arc::new(Live::compile(stored)?);
+        let before = self.by_no(stored.no).map(|live| Arc::clone(&live.room));
+        let room = before.unwrap_or_else(|| Arc::new(Room::within(&self.memory)));
+        let live = Arc::new(Live::compile(stored)?.in_room(room));
         let (no, tenant) = (live.stored.no, live.stored.tenant);
         let gone = live.stored.status == WebhookStatus::Deleted;
         {
@@ -108,11 +122,11 @@ impl Registry {
         self.index(tenant).map_or(0, |index| index.by_no.len())
     }
 
-    /// Which webhooks take an event now.
-    pub(crate) fn route(&self, tenant: TenantId, event_type: &str, channels: &[String]) -> Route {
+    /// Which webhooks take an event of this type and these channels now.
+    pub(crate) fn targets(&self, tenant: TenantId, event_type: &str, channels: &[String]) -> Targets {
         match self.index(tenant) {
-            Some(index) => index.route(event_type, channels),
-            None => Route { targets: Vec::new(), nowhere: Some(Nowhere::NoWebhooks) },
+            Some(index) => index.targets(event_type, channels),
+            None => Targets::nowhere(Nowhere::NoWebhooks),
         }
     }
 
@@ -127,6 +141,20 @@ fn stripe(number: i64) -> usize {
 
 fn write(numbers: &RwLock<Numbers>) -> std::sync::RwLockWriteGuard<'_, Numbers> {
     numbers.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// The webhooks that take an event.
+pub(crate) struct Targets {
+    /// Each once, by number.
+    pub(crate) targets: Vec<Arc<Live>>,
+    /// Why there are none, where there are none.
+    pub(crate) nowhere: Option<Nowhere>,
+}
+
+impl Targets {
+    fn nowhere(why: Nowhere) -> Self {
+        Self { targets: Vec::new(), nowhere: Some(why) }
+    }
 }
 
 /// One tenant's webhooks, by what they subscribe to.
@@ -162,7 +190,7 @@ impl TenantIndex {
         index
     }
 
-    fn route(&self, event_type: &str, channels: &[String]) -> Route {
+    fn targets(&self, event_type: &str, channels: &[String]) -> Targets {
         let under = prefixes(event_type).filter_map(|prefix| self.under.get(prefix)).flatten();
         let subscribed = self.exactly.get(event_type).into_iter().flatten().chain(under).chain(&self.all);
         let mut targets = Vec::new();
@@ -176,15 +204,15 @@ impl TenantIndex {
                     nowhere = Nowhere::OtherChannels;
                 }
             } else if matches!(live.stored.status, WebhookStatus::Active | WebhookStatus::Paused) {
-                targets.push(live.stored.no);
+                targets.push(Arc::clone(live));
             } else {
                 nowhere = Nowhere::Disabled;
             }
         }
-        targets.sort_unstable();
-        targets.dedup();
+        targets.sort_unstable_by_key(|live| live.stored.no);
+        targets.dedup_by_key(|live| live.stored.no);
         let nowhere = targets.is_empty().then_some(nowhere);
-        Route { targets, nowhere }
+        Targets { targets, nowhere }
     }
 }
 
@@ -212,7 +240,7 @@ mod tests {
     }
 
     fn targets(registry: &Registry, event_type: &str) -> Vec<u32> {
-        registry.route(TENANT, event_type, &[]).targets.iter().map(|no| no.0).collect()
+        registry.targets(TENANT, event_type, &[]).targets.iter().map(|live| live.stored.no.0).collect()
     }
 
     #[test]
@@ -228,22 +256,22 @@ mod tests {
         assert_eq!(targets(&registry, "message.sent.late"), [2, 3]);
         assert_eq!(targets(&registry, "message"), [3, 4]);
         assert_eq!(targets(&registry, "messages.sent"), [3]);
-        assert_eq!(registry.route(TenantId(2), "message", &[]).nowhere, Some(Nowhere::NoWebhooks));
+        assert_eq!(registry.targets(TenantId(2), "message", &[]).nowhere, Some(Nowhere::NoWebhooks));
     }
 
     #[test]
     fn a_change_is_seen_at_once_and_a_deleted_webhook_is_gone() {
         let registry = Registry::load(vec![webhook(1, &["a"])]).ok().unwrap();
-        assert_eq!(registry.route(TENANT, "b", &[]).nowhere, Some(Nowhere::NoneSubscribed));
+        assert_eq!(registry.targets(TENANT, "b", &[]).nowhere, Some(Nowhere::NoneSubscribed));
         registry.apply(webhook(1, &["b"])).unwrap();
         assert_eq!(targets(&registry, "b"), [1]);
         assert_eq!(targets(&registry, "a"), [0; 0]);
         registry.apply(StoredWebhook { status: WebhookStatus::Disabled, ..webhook(1, &["b"]) }).unwrap();
-        assert_eq!(registry.route(TENANT, "b", &[]).nowhere, Some(Nowhere::Disabled));
+        assert_eq!(registry.targets(TENANT, "b", &[]).nowhere, Some(Nowhere::Disabled));
         registry.apply(StoredWebhook { status: WebhookStatus::Paused, ..webhook(1, &["b"]) }).unwrap();
         assert_eq!(targets(&registry, "b"), [1]);
         registry.apply(StoredWebhook { status: WebhookStatus::Deleted, ..webhook(1, &["b"]) }).unwrap();
-        assert_eq!(registry.route(TENANT, "b", &[]).nowhere, Some(Nowhere::NoWebhooks));
+        assert_eq!(registry.targets(TENANT, "b", &[]).nowhere, Some(Nowhere::NoWebhooks));
         assert!(registry.by_no(WebhookNo(1)).is_none());
     }
 
@@ -254,7 +282,7 @@ mod tests {
         let registry = Registry::load(vec![with]).ok().unwrap();
         let route = |channels: &[&str]| {
             let channels: Vec<String> = channels.iter().map(|&it| it.to_owned()).collect();
-            registry.route(TENANT, "a", &channels)
+            registry.targets(TENANT, "a", &channels)
         };
         assert_eq!(route(&[]).targets.len(), 1);
         assert_eq!(route(&["us", "eu"]).targets.len(), 1);

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use vai_webhooks_engine::{OpenError, SqliteStore, SystemRng};
 
 fn open(dir: &Path) -> Result<SqliteStore, OpenError> {
-    SqliteStore::open(dir, &SystemRng)
+    SqliteStore::open(dir, std::sync::Arc::new(vai_webhooks_engine::SystemClock::new()), &SystemRng)
 }
 
 /// The database's bytes. (Looking at one in WAL mode may leave empty files beside it.)

@@ -45,6 +45,14 @@ pub(super) async fn read(State(api): State<Api>) -> Result<Response, Problem> {
     text.line("vai_attempts_in_flight", counts.in_flight);
     text.head("vai_lanes", "gauge", "Webhooks that have something in memory now.");
     text.line("vai_lanes", counts.lanes);
+    text.head("vai_circuits_opened_total", "counter", "How often a failing webhook was set to being probed.");
+    text.line("vai_circuits_opened_total", counts.circuits_opened);
+    text.head(
+        "vai_commit_wait_seconds",
+        "gauge",
+        "How long the oldest write that is not on disk has waited.",
+    );
+    text.line("vai_commit_wait_seconds", format!("{:.6}", api.engine.commit_wait().as_secs_f64()));
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text.0).into_response())
 }
 

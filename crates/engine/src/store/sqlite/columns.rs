@@ -6,7 +6,7 @@ use rusqlite::Row;
 use rusqlite::types::Type;
 use vai_webhooks_wire::{EventId, WebhookId};
 
-use crate::key::{EventKey, Realm};
+use crate::key::{EventKey, Realm, WebhookNo};
 
 /// The part of a dedupe name before a producer's own id.
 pub(crate) const BY_ID: &str = "id:";
@@ -17,6 +17,17 @@ pub(super) fn id_of(key: EventKey, dedupe: Option<&str>, realm: Realm) -> EventI
         .and_then(|name| name.strip_prefix(BY_ID))
         .and_then(|id| id.parse().ok())
         .unwrap_or_else(|| key.id(realm))
+}
+
+/// Webhooks as the `targets` of an event.
+pub(super) fn targets(webhooks: impl Iterator<Item = WebhookNo>) -> Vec<u8> {
+    webhooks.flat_map(|webhook| webhook.0.to_le_bytes()).collect()
+}
+
+/// The webhooks in the `targets` of an event.
+pub(super) fn targets_of(column: Option<&[u8]>) -> impl Iterator<Item = WebhookNo> {
+    let numbers = column.unwrap_or_default().as_chunks::<4>().0.iter();
+    numbers.map(|bytes| WebhookNo(u32::from_le_bytes(*bytes)))
 }
 
 /// A webhook's id in a row.

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use vai_webhooks_wire::{EventId, UnixMs};
 
-use super::columns::{BY_ID, id_of};
+use super::columns::{self, BY_ID, id_of};
+use super::deliveries;
 use super::group::Group;
-use crate::event::{DeliveryCounts, Event, EventSummary, Nowhere};
+use crate::event::{DeliveryCounts, DeliveryState, Event, EventSummary, Nowhere};
 use crate::key::{EventKey, Realm};
-use crate::store::{AcceptEvent, Acceptance, Dedupe, Handed};
+use crate::store::{AcceptEvent, Acceptance, Dedupe, Fresh, Target};
 use crate::tenant::TenantId;
 
 /// Keeps one event and a pending delivery for each webhook that takes it.
@@ -21,18 +22,30 @@ pub(super) fn accept(
     group: &mut Group,
     new: AcceptEvent,
 ) -> rusqlite::Result<Acceptance> {
+    if group.prompt.is_late(new.event.key) {
+        return Ok(Acceptance::Late);
+    }
     if let Some(dedupe) = &new.dedupe
         && let Some(known) = known(connection, new.tenant, dedupe)?
     {
         return Ok(known);
     }
-    let route = group.hooks.route(new.tenant, &new.event.event_type, &new.channels);
-    insert(connection, group, &new, route.nowhere)?;
+    let route = group.hooks.route(&new);
+    let targets = columns::targets(route.targets.iter().map(|target| target.webhook));
+    insert(connection, group, &new, &targets, route.nowhere)?;
+    let key = new.event.key;
     let due = new.deliver_at.map_or(new.now, |at| at.max(new.now));
-    for webhook in route.targets {
-        super::deliveries::insert_pending(connection, group, new.event.key, webhook, due)?;
-        let key = new.event.key;
-        group.handed.push(Handed { webhook, due, key, event: Some(Arc::clone(&new.event)) });
+    for Target { webhook, place } in route.targets {
+        group.stats.entry(webhook).or_default().pending += 1;
+        if let Some(place) = place {
+            group.prompt.add(key, 1);
+            group.committed.fresh.push(Fresh { webhook, event: Arc::clone(&new.event), place });
+        } else {
+            deliveries::insert_row(connection, key, webhook, due)?;
+            group.rows += 2;
+            let first = group.committed.due.entry(webhook).or_insert(due);
+            *first = due.min(*first);
+        }
     }
     Ok(Acceptance::New)
 }
@@ -52,12 +65,14 @@ pub(super) fn insert(
     connection: &Connection,
     group: &mut Group,
     new: &AcceptEvent,
+    targets: &[u8],
     nowhere: Option<Nowhere>,
 ) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
-            "INSERT INTO events (key, tenant, type, timestamp_ms, deliver_at_ms, dedupe, content, nowhere, body)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            "INSERT INTO events (key, tenant, type, timestamp_ms, deliver_at_ms, dedupe, content, nowhere, targets,
+                                 body)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )?
         .execute(params![
             new.event.key.0,
@@ -68,10 +83,12 @@ pub(super) fn insert(
             new.dedupe.as_ref().map(|dedupe| &dedupe.name),
             new.dedupe.as_ref().map(|dedupe| &dedupe.content[..]),
             nowhere.map(Nowhere::as_str),
+            Some(targets).filter(|targets| !targets.is_empty()),
             &new.event.body[..]
         ])?;
     group.rows += 1;
-    group.types.insert((new.tenant.0, new.event.event_type.clone()), new.now.0);
+    group.prompt.saw(new.event.key.0);
+    group.types.saw(new.tenant, &new.event.event_type, new.now);
     Ok(())
 }
 
@@ -87,7 +104,7 @@ pub(super) fn key_of(
         .optional()
 }
 
-const SUMMARY: &str = "key, type, timestamp_ms, deliver_at_ms, dedupe, nowhere";
+const SUMMARY: &str = "key, type, timestamp_ms, deliver_at_ms, dedupe, nowhere, targets";
 
 fn summary(connection: &Connection, row: &Row<'_>, realm: Realm) -> rusqlite::Result<EventSummary> {
     let key = EventKey(row.get(0)?);
@@ -100,25 +117,25 @@ fn summary(connection: &Connection, row: &Row<'_>, realm: Realm) -> rusqlite::Re
         accepted_at: key.at(),
         deliver_at: row.get::<_, Option<i64>>(3)?.map(UnixMs),
         nowhere: nowhere.and_then(Nowhere::named),
-        deliveries: counts(connection, key)?,
+        deliveries: counts(connection, key, row.get_ref(6)?.as_blob_or_null()?)?,
     })
 }
 
-fn counts(connection: &Connection, key: EventKey) -> rusqlite::Result<DeliveryCounts> {
-    connection
-        .prepare_cached(
-            "SELECT coalesce(sum(state = 0), 0), coalesce(sum(state = 1), 0),
-                    coalesce(sum(state IN (2, 4)), 0), coalesce(sum(state = 3), 0)
-             FROM deliveries WHERE event = ?1",
-        )?
-        .query_row([key.0], |row| {
-            Ok(DeliveryCounts {
-                pending: row.get(0)?,
-                delivered: row.get(1)?,
-                failed: row.get(2)?,
-                cancelled: row.get(3)?,
-            })
-        })
+fn counts(
+    connection: &Connection,
+    key: EventKey,
+    targets: Option<&[u8]>,
+) -> rusqlite::Result<DeliveryCounts> {
+    let mut counts = DeliveryCounts::default();
+    for fate in deliveries::fates(connection, key, targets)? {
+        *match fate.state {
+            DeliveryState::Pending => &mut counts.pending,
+            DeliveryState::Delivered => &mut counts.delivered,
+            DeliveryState::Exhausted | DeliveryState::Rejected => &mut counts.failed,
+            DeliveryState::Cancelled => &mut counts.cancelled,
+        } += 1;
+    }
+    Ok(counts)
 }
 
 /// A tenant's events, newest first.
@@ -150,7 +167,7 @@ pub(super) fn get(
     connection
         .prepare_cached(&sql)?
         .query_row(params![key.0, tenant.0], |row| {
-            let body = row.get_ref(6)?.as_blob()?.to_vec().into();
+            let body = row.get_ref(7)?.as_blob()?.to_vec().into();
             Ok(Event { summary: summary(connection, row, realm)?, body })
         })
         .optional()

@@ -6,22 +6,43 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::prompt::Prompt;
 use super::stats;
-use crate::store::{Handed, Hooks, StoredWebhook};
+use super::types::Types;
+use crate::key::WebhookNo;
+use crate::store::{Committed, Hooks, StoredWebhook};
 
 /// What a group gathers while it is written, for after its commit.
 pub(super) struct Group {
     pub(super) hooks: Arc<dyn Hooks>,
     /// Deliveries that are pending now.
-    pub(super) handed: Vec<Handed>,
+    pub(super) committed: Committed,
     /// Webhooks that changed.
     pub(super) webhooks: Vec<StoredWebhook>,
     /// Counts that changed.
-    pub(super) stats: HashMap<u32, stats::Delta>,
-    /// Event types and tenants that were seen.
-    pub(super) types: HashMap<(i64, Box<str>), i64>,
+    pub(super) stats: HashMap<WebhookNo, stats::Delta>,
+    /// Event types that were seen; stays from one group to the next.
+    pub(super) types: Types,
+    /// Prompt deliveries; stays from one group to the next.
+    pub(super) prompt: Prompt,
     /// Rows written so far.
     pub(super) rows: usize,
     /// Whether the group must be committed before anything else is written.
     pub(super) ends: bool,
+}
+
+impl Group {
+    /// An empty group.
+    pub(super) fn new(hooks: Arc<dyn Hooks>, prompt: Prompt) -> Self {
+        Self {
+            hooks,
+            committed: Committed::default(),
+            webhooks: Vec::new(),
+            stats: HashMap::new(),
+            types: Types::default(),
+            prompt,
+            rows: 0,
+            ends: false,
+        }
+    }
 }

@@ -10,6 +10,8 @@ mod deliveries;
 mod events;
 mod group;
 mod open;
+mod prompt;
+mod queue;
 mod readers;
 mod schema;
 mod stats;
@@ -22,6 +24,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -29,14 +32,17 @@ use rusqlite::Connection;
 use vai_webhooks_wire::{EventId, UnixMs};
 
 pub use self::open::OpenError;
+use self::prompt::Prompt;
+use self::queue::Kind;
 use self::readers::{Readers, StartError};
 use self::writer::Writer;
 use super::{
-    AcceptEvent, Acceptance, ChangeWebhook, Changed, Dedupe, Due, DueQuery, Hooks, Later, Loaded, Settlement,
-    Stats, StatsOf, Store, StoreError,
+    AcceptEvent, Acceptance, ChangeWebhook, Changed, Dedupe, Due, DueQuery, Hooks, Later, Loaded, Parked,
+    Settlement, Stats, StatsOf, Store, StoreError,
 };
 use crate::access::StoredKey;
 use crate::attempt::Attempt;
+use crate::clock::Clock;
 use crate::event::{Delivery, Event, EventSummary};
 use crate::key::{AttemptKey, EventKey, Realm, WebhookNo};
 use crate::rng::Rng;
@@ -65,8 +71,8 @@ struct Open {
 
 impl SqliteStore {
     /// Opens the store in `dir`, making both where they are not there, and migrating an older file.
-    pub fn open(dir: &Path, rng: &dyn Rng) -> Result<Self, OpenError> {
-        let open::Opened { writer, path, lock } = open::open(dir, rng)?;
+    pub fn open(dir: &Path, clock: Arc<dyn Clock>, rng: &dyn Rng) -> Result<Self, OpenError> {
+        let open::Opened { mut writer, path, lock } = open::open(dir, rng)?;
         let sqlite = |source| OpenError::Sqlite { path: path.clone(), source };
         let io = |source| OpenError::Io { path: path.clone(), source };
         let realm = writer
@@ -79,19 +85,30 @@ impl SqliteStore {
         };
         let calls = readers("vai-store-reader", CALL_READERS)?;
         let dispatch = readers("vai-store-due", DISPATCH_READERS)?;
-        let (writer, thread) = Writer::start(writer).map_err(io)?;
+        prompt::recover(&mut writer).map_err(sqlite)?;
+        let prompt = Prompt::after(prompt::above_all(&writer).map_err(sqlite)?);
+        let (writer, thread) = Writer::start(writer, clock, prompt).map_err(io)?;
         let open = Open { writer: Arc::new(writer), thread, lock };
         Ok(Self { open: Mutex::new(Some(open)), calls, dispatch, realm })
     }
 
+    /// Writes for a caller.
     fn write<T, F>(&self, write: F) -> Later<T>
+    where
+        F: FnOnce(&Connection, &mut group::Group) -> rusqlite::Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.write_as(Kind::Call { bytes: 0 }, write)
+    }
+
+    fn write_as<T, F>(&self, kind: Kind, write: F) -> Later<T>
     where
         F: FnOnce(&Connection, &mut group::Group) -> rusqlite::Result<T> + Send + 'static,
         T: Send + 'static,
     {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         match open.as_ref() {
-            Some(open) => open.writer.write(write),
+            Some(open) => open.writer.write(kind, write),
             None => std::future::ready(Err(StoreError::Closed)).boxed(),
         }
     }
@@ -101,12 +118,9 @@ impl Store for SqliteStore {
     fn load(&self) -> Later<Loaded> {
         let realm = self.realm;
         self.calls.read(move |connection| {
-            let highest = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, Option<i64>>(0));
-            let event = highest("SELECT max(key) FROM events")?;
-            let attempt = highest("SELECT max(key) FROM attempts")?;
             Ok(Loaded {
                 realm,
-                highest_key: event.max(attempt).unwrap_or_default(),
+                highest_key: prompt::above_all(connection)?,
                 webhooks: webhooks::load(connection)?,
                 keys: tenants::load_keys(connection)?,
                 tenants: tenants::load(connection)?,
@@ -142,13 +156,14 @@ impl Store for SqliteStore {
     }
 
     fn accept(&self, events: Vec<AcceptEvent>) -> Later<Vec<Acceptance>> {
-        self.write(move |connection, group| {
+        let bytes = events.iter().map(|event| event.event.body.len()).sum();
+        self.write_as(Kind::Call { bytes }, move |connection, group| {
             events.into_iter().map(|event| events::accept(connection, group, event)).collect()
         })
     }
 
     fn settle(&self, settlements: Vec<Settlement>) -> Later<()> {
-        self.write(move |connection, group| {
+        self.write_as(Kind::Result, move |connection, group| {
             for settlement in &settlements {
                 deliveries::settle(connection, group, settlement)?;
                 if settlement.disables {
@@ -156,6 +171,12 @@ impl Store for SqliteStore {
                 }
             }
             Ok(())
+        })
+    }
+
+    fn park(&self, parked: Vec<Parked>) -> Later<()> {
+        self.write_as(Kind::Result, move |connection, group| {
+            parked.into_iter().try_for_each(|parked| deliveries::park(connection, group, parked))
         })
     }
 
@@ -180,11 +201,15 @@ impl Store for SqliteStore {
     }
 
     fn cancel(&self, webhook: WebhookNo, limit: u32, _now: UnixMs) -> Later<u32> {
-        self.write(move |connection, group| deliveries::cancel(connection, group, webhook, limit))
+        self.write_as(Kind::Result, move |connection, group| {
+            deliveries::cancel(connection, group, webhook, limit)
+        })
     }
 
     fn record_test(&self, event: AcceptEvent, settlement: Settlement) -> Later<()> {
-        self.write(move |connection, group| webhooks::record_test(connection, group, &event, &settlement))
+        self.write_as(Kind::Result, move |connection, group| {
+            webhooks::record_test(connection, group, &event, &settlement)
+        })
     }
 
     fn tenant(&self, name: TenantName, now: UnixMs) -> Later<TenantId> {
@@ -205,6 +230,11 @@ impl Store for SqliteStore {
 
     fn revoke_key(&self, id: String, now: UnixMs) -> Later<bool> {
         self.write(move |connection, _| tenants::revoke_key(connection, &id, now))
+    }
+
+    fn waited(&self) -> Duration {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.as_ref().map_or(Duration::ZERO, |open| open.writer.waited())
     }
 
     fn ping(&self) -> Later<()> {

@@ -10,7 +10,7 @@ use rusqlite::Connection;
 pub(super) const APPLICATION_ID: i32 = 0x5641_4957;
 
 /// Each brings the schema from its position to the next version.
-const MIGRATIONS: [&str; 1] = [FIRST];
+const MIGRATIONS: [&str; 2] = [FIRST, PROMPT];
 
 const FIRST: &str = "
 CREATE TABLE meta (
@@ -118,6 +118,36 @@ CREATE TABLE stats (
     last_sent_ms INTEGER,
     last_failed_ms INTEGER
 ) STRICT;
+";
+
+/// A delivery that is made at once needs no row of its own: the event says where it goes, the attempt
+/// that it was taken. What has a row in `deliveries` waits, or has waited.
+const PROMPT: &str = "
+ALTER TABLE events RENAME TO events_before;
+DROP INDEX events_tenant;
+DROP INDEX events_dedupe;
+CREATE TABLE events (
+    key INTEGER PRIMARY KEY,
+    tenant INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    timestamp_ms INTEGER NOT NULL,
+    deliver_at_ms INTEGER,
+    dedupe TEXT,
+    content BLOB,
+    nowhere TEXT,
+    targets BLOB,                    -- the webhooks that it went to: their numbers, 4 bytes each, little end first
+    body BLOB NOT NULL
+) STRICT;
+INSERT INTO events
+    SELECT key, tenant, type, timestamp_ms, deliver_at_ms, dedupe, content, nowhere, NULL, body FROM events_before;
+DROP TABLE events_before;
+CREATE INDEX events_tenant ON events (tenant, key);
+CREATE UNIQUE INDEX events_dedupe ON events (tenant, dedupe) WHERE dedupe IS NOT NULL;
+
+INSERT INTO meta (name, value)       -- the highest key of any event or attempt, give or take a second
+    SELECT 'newest', max(coalesce((SELECT max(key) FROM events), 0), coalesce((SELECT max(key) FROM attempts), 0));
+INSERT INTO meta (name, value)       -- events from here on may have deliveries without a row
+    SELECT 'recover_from', value + 1 FROM meta WHERE name = 'newest';
 ";
 
 /// The version that this program writes.

@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use rusqlite::{Connection, params};
 use vai_webhooks_wire::UnixMs;
 
+use crate::event::DeliveryState;
+use crate::key::WebhookNo;
 use crate::store::{Stats, StatsOf};
 
 /// How one webhook's counts change.
@@ -22,8 +24,23 @@ pub(super) struct Delta {
     pub(super) last_failed_ms: Option<i64>,
 }
 
+impl Delta {
+    /// So many more deliveries, or fewer, are in this state.
+    pub(super) fn count(&mut self, state: DeliveryState, more: i64) {
+        *match state {
+            DeliveryState::Pending => &mut self.pending,
+            DeliveryState::Delivered => &mut self.sent,
+            DeliveryState::Exhausted | DeliveryState::Rejected => &mut self.failed,
+            DeliveryState::Cancelled => &mut self.cancelled,
+        } += more;
+    }
+}
+
 /// Writes the changes of a group.
-pub(super) fn flush(connection: &Connection, changes: &mut HashMap<u32, Delta>) -> rusqlite::Result<()> {
+pub(super) fn flush(
+    connection: &Connection,
+    changes: &mut HashMap<WebhookNo, Delta>,
+) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
         "INSERT INTO stats (webhook, sent, failed, cancelled, pending, attempts, last_sent_ms, last_failed_ms)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
@@ -38,7 +55,7 @@ pub(super) fn flush(connection: &Connection, changes: &mut HashMap<u32, Delta>) 
     )?;
     for (webhook, delta) in changes.drain() {
         statement.execute(params![
-            webhook,
+            webhook.0,
             delta.sent,
             delta.failed,
             delta.cancelled,

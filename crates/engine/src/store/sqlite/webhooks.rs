@@ -6,7 +6,7 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use vai_webhooks_wire::UnixMs;
 
-use super::columns::{damaged, webhook_id};
+use super::columns::{self, damaged, webhook_id};
 use super::group::Group;
 use super::{deliveries, events};
 use crate::key::WebhookNo;
@@ -168,8 +168,10 @@ pub(super) fn record_test(
     event: &crate::store::AcceptEvent,
     settlement: &crate::store::Settlement,
 ) -> rusqlite::Result<()> {
-    events::insert(connection, group, event, None)?;
-    deliveries::insert_pending(connection, group, event.event.key, settlement.webhook, event.now)?;
+    let targets = columns::targets(std::iter::once(settlement.webhook));
+    events::insert(connection, group, event, &targets, None)?;
+    group.prompt.add(event.event.key, 1);
+    group.stats.entry(settlement.webhook).or_default().pending += 1;
     deliveries::settle(connection, group, settlement)
 }
 

@@ -6,27 +6,26 @@
 //! A change of a webhook ends its group, so that what follows is matched against it.
 //! Read `group.rs` next.
 
-use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::group::Group;
-use super::{stats, types};
-use crate::store::{Hooks, Later, StoreError};
+use super::prompt::Prompt;
+use super::queue::{Kind, NotTaken, Queue, Waiting};
+use super::stats;
+use crate::clock::Clock;
+use crate::store::{Committed, Hooks, Later, StoreError};
 
-/// Writes that wait for the writer. A caller beyond that waits for its place.
-const QUEUE_MAX: usize = 4_096;
-/// The most writes in one commit.
-const GROUP_OPS_MAX: usize = 2_048;
 /// The most rows in one commit, roughly: what is above goes into the next.
 const GROUP_ROWS_MAX: usize = 8_192;
 
-/// One write that waits.
-trait Write: Send {
+/// One write.
+pub(super) trait Write: Send {
     fn apply(&mut self, connection: &Connection, group: &mut Group) -> rusqlite::Result<()>;
     fn answer(self: Box<Self>, result: Result<(), StoreError>);
 }
@@ -58,20 +57,30 @@ where
 
 /// The way to the writer's thread.
 pub(super) struct Writer {
-    queue: mpsc::Sender<Box<dyn Write>>,
+    queue: Arc<Queue>,
+    clock: Arc<dyn Clock>,
     hooks: Arc<OnceLock<Arc<dyn Hooks>>>,
 }
 
 impl Writer {
-    /// Starts the thread; it ends when all [`Writer`]s are gone and everything that waited is written.
-    pub(super) fn start(connection: Connection) -> std::io::Result<(Self, JoinHandle<()>)> {
-        let (queue, waiting) = mpsc::channel(QUEUE_MAX);
+    /// Starts the thread; it ends when the [`Writer`] is gone and everything that waited is written.
+    pub(super) fn start(
+        connection: Connection,
+        clock: Arc<dyn Clock>,
+        prompt: Prompt,
+    ) -> std::io::Result<(Self, JoinHandle<()>)> {
+        let queue = Arc::new(Queue::default());
         let hooks = Arc::new(OnceLock::new());
-        let of_thread = Arc::clone(&hooks);
+        let thread = Thread {
+            connection,
+            queue: Arc::clone(&queue),
+            clock: Arc::clone(&clock),
+            hooks: Arc::clone(&hooks),
+        };
         let thread = std::thread::Builder::new()
             .name("vai-store-writer".to_owned())
-            .spawn(move || Thread { connection, waiting, hooks: of_thread }.run())?;
-        Ok((Self { queue, hooks }, thread))
+            .spawn(move || thread.run(prompt))?;
+        Ok((Self { queue, clock, hooks }, thread))
     }
 
     pub(super) fn set_hooks(&self, hooks: Arc<dyn Hooks>) {
@@ -80,108 +89,134 @@ impl Writer {
     }
 
     /// Queues a write and resolves after the commit that holds it.
-    pub(super) fn write<T, F>(&self, write: F) -> Later<T>
+    pub(super) fn write<T, F>(&self, kind: Kind, write: F) -> Later<T>
     where
         F: FnOnce(&Connection, &mut Group) -> rusqlite::Result<T> + Send + 'static,
         T: Send + 'static,
     {
-        let queue = self.queue.clone();
+        let (reply, answer) = oneshot::channel();
+        let call = Call { write: Some(write), written: None, reply };
+        let pushed = self.queue.push(Waiting { write: Box::new(call), kind, since: self.clock.elapsed() });
         async move {
-            let (reply, answer) = oneshot::channel();
-            let call = Call { write: Some(write), written: None, reply };
-            queue.send(Box::new(call)).await.map_err(|_| StoreError::Closed)?;
-            drop(queue);
-            answer.await.map_err(|_| StoreError::Closed)?
+            match pushed {
+                Ok(()) => answer.await.map_err(|_| StoreError::Closed)?,
+                Err(NotTaken::Full) => Err(StoreError::Busy),
+                Err(NotTaken::Closed) => Err(StoreError::Closed),
+            }
         }
         .boxed()
+    }
+
+    /// How long the oldest write that is not answered has waited.
+    pub(super) fn waited(&self) -> Duration {
+        self.queue.waited(self.clock.elapsed())
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue.close();
     }
 }
 
 struct Thread {
     connection: Connection,
-    waiting: mpsc::Receiver<Box<dyn Write>>,
+    queue: Arc<Queue>,
+    clock: Arc<dyn Clock>,
     hooks: Arc<OnceLock<Arc<dyn Hooks>>>,
 }
 
 impl Thread {
-    fn run(mut self) {
-        while let Some(first) = self.waiting.blocking_recv() {
-            let Some(hooks) = self.hooks.get().map(Arc::clone) else {
-                first.answer(Err(StoreError::Closed));
+    fn run(self, prompt: Prompt) {
+        let mut waiting = Vec::new();
+        let mut group = None;
+        let mut prompt = Some(prompt);
+        let mut last = 0;
+        while self.queue.take(&mut waiting, last, || self.clock.elapsed()) {
+            last = waiting.len();
+            let Some(hooks) = self.hooks.get() else {
+                waiting.drain(..).for_each(|it| it.write.answer(Err(StoreError::Closed)));
                 continue;
             };
-            if let Err(error) = self.group(first, &hooks) {
-                self.fail(&error, &hooks);
-                return;
+            let group = group.get_or_insert_with(|| {
+                Group::new(Arc::clone(hooks), prompt.take().unwrap_or_else(|| Prompt::after(0)))
+            });
+            let mut writes = waiting.drain(..).map(|it| it.write).peekable();
+            while writes.peek().is_some() {
+                if let Err(error) = self.group(&mut writes, group) {
+                    writes.for_each(|write| write.answer(Err(error.clone())));
+                    self.fail(&error, hooks);
+                    return;
+                }
             }
+        }
+        if let Some(mut group) = group {
+            let _unfinished = group.prompt.write_last(&self.connection);
         }
         // The log is folded into the file, so that a copy of the one file is a copy of the store.
         let _unfinished = self.connection.pragma_update(None, "wal_checkpoint", "TRUNCATE");
     }
 
     /// One transaction, from its first write to its last answer.
-    fn group(&mut self, first: Box<dyn Write>, hooks: &Arc<dyn Hooks>) -> Result<(), StoreError> {
-        let mut group = Group {
-            hooks: Arc::clone(hooks),
-            handed: Vec::new(),
-            webhooks: Vec::new(),
-            stats: HashMap::new(),
-            types: HashMap::new(),
-            rows: 0,
-            ends: false,
-        };
-        let mut writes = Vec::with_capacity(16);
-        let result = self.fill(first, &mut group, &mut writes);
-        if let Err(error) = result {
+    fn group(
+        &self,
+        writes: &mut impl Iterator<Item = Box<dyn Write>>,
+        group: &mut Group,
+    ) -> Result<(), StoreError> {
+        let mut written = Vec::with_capacity(64);
+        if let Err(error) = self.fill(writes, group, &mut written) {
             // Nothing of a group that failed may stay. Should the rollback fail too, closing the
             // connection does it.
             let _rolled_back = self.connection.execute_batch("ROLLBACK");
             let error = StoreError::Failed(error.to_string());
-            for write in writes {
+            for write in written {
                 write.answer(Err(error.clone()));
             }
             return Err(error);
         }
-        for webhook in group.webhooks {
-            hooks.webhook_changed(webhook);
+        for webhook in group.webhooks.drain(..) {
+            group.hooks.webhook_changed(webhook);
         }
-        if !group.handed.is_empty() {
-            hooks.handed(group.handed);
+        let Committed { fresh, due, reopened } = &group.committed;
+        if !fresh.is_empty() || !due.is_empty() || !reopened.is_empty() {
+            group.hooks.committed(std::mem::take(&mut group.committed));
         }
-        for write in writes {
+        for write in written {
             write.answer(Ok(()));
         }
         Ok(())
     }
 
     fn fill(
-        &mut self,
-        first: Box<dyn Write>,
+        &self,
+        writes: &mut impl Iterator<Item = Box<dyn Write>>,
         group: &mut Group,
-        writes: &mut Vec<Box<dyn Write>>,
+        written: &mut Vec<Box<dyn Write>>,
     ) -> rusqlite::Result<()> {
         self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        let mut next = Some(first);
-        while let Some(write) = next {
-            writes.push(write);
-            if let Some(write) = writes.last_mut() {
-                write.apply(&self.connection, group)?;
-            }
-            let full = writes.len() >= GROUP_OPS_MAX || group.rows >= GROUP_ROWS_MAX || group.ends;
-            next = if full { None } else { self.waiting.try_recv().ok() };
+        (group.rows, group.ends) = (0, false);
+        while !group.ends
+            && group.rows < GROUP_ROWS_MAX
+            && let Some(mut write) = writes.next()
+        {
+            let applied = write.apply(&self.connection, group);
+            written.push(write);
+            applied?;
         }
         stats::flush(&self.connection, &mut group.stats)?;
-        types::flush(&self.connection, &mut group.types)?;
+        group.types.write(&self.connection)?;
+        group.prompt.write(&self.connection)?;
         self.connection.prepare_cached("COMMIT")?.execute([])?;
         Ok(())
     }
 
-    fn fail(&mut self, error: &StoreError, hooks: &Arc<dyn Hooks>) {
+    fn fail(&self, error: &StoreError, hooks: &Arc<dyn Hooks>) {
         tracing::error!(%error, "a write failed: nothing is written any more");
         hooks.failed(error);
-        self.waiting.close();
-        while let Ok(write) = self.waiting.try_recv() {
-            write.answer(Err(error.clone()));
+        self.queue.close();
+        let mut rest = Vec::new();
+        while self.queue.take(&mut rest, 0, || self.clock.elapsed()) {
+            rest.drain(..).for_each(|it| it.write.answer(Err(error.clone())));
         }
     }
 }

@@ -1,0 +1,144 @@
+//! How many attempts one webhook may have under way, and what one of them takes.
+//!
+//! The limit begins low, doubles with each round of good answers, and halves on overload; from then on
+//! it grows by one for a round. Pure: times are passed in. Read `slots.rs` next.
+
+use std::time::Duration;
+
+use crate::outcome::Strain;
+
+/// Attempts at one webhook at once: when nothing is known of it, and at most.
+const LIMIT_AT_FIRST: u32 = 8;
+const LIMIT_MAX: u32 = 256;
+/// A webhook whose attempts take longer is slow.
+const SLOW: Duration = Duration::from_millis(1_000);
+/// What an attempt is taken for as long as nothing is known, in microseconds.
+const GUESS_US: i64 = 20_000;
+
+/// What is known of how quickly a webhook answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// None of its attempts has ended since it was last at rest.
+    Unknown,
+    /// It answers in good time.
+    Quick,
+    /// Its attempts take long.
+    Slow,
+}
+
+/// One webhook's limit and times.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    limit: u32,
+    /// Whether the limit was ever halved: from then on it grows slowly.
+    halved: bool,
+    /// Good answers towards the next step of a slow growth.
+    good: u32,
+    /// What an attempt takes, smoothed, in microseconds.
+    smoothed_us: Option<i64>,
+}
+
+impl Pace {
+    /// Nothing is known.
+    pub(crate) fn new() -> Self {
+        Self { limit: LIMIT_AT_FIRST, halved: false, good: 0, smoothed_us: None }
+    }
+
+    /// Attempts that may be under way.
+    pub(crate) fn limit(&self) -> u32 {
+        self.limit
+    }
+
+    /// What the next attempt will take, in microseconds, by those before it.
+    pub(crate) fn guess_us(&self) -> i64 {
+        self.smoothed_us.unwrap_or(GUESS_US)
+    }
+
+    /// How quickly it answers.
+    pub(crate) fn class(&self) -> Class {
+        match self.smoothed_us {
+            None => Class::Unknown,
+            Some(us) if us > micros(SLOW) => Class::Slow,
+            Some(_) => Class::Quick,
+        }
+    }
+
+    /// An attempt is under way for so long.
+    pub(crate) fn running(&mut self, running: Duration) {
+        if running > SLOW {
+            self.smoothed_us = Some(self.smoothed_us.unwrap_or_default().max(micros(running)));
+        }
+    }
+
+    /// An attempt ended.
+    pub(crate) fn ended(&mut self, strain: Strain, took: Duration) {
+        let took_us = micros(took);
+        self.smoothed_us = Some(self.smoothed_us.map_or(took_us, |known| known + (took_us - known) / 8));
+        match strain {
+            Strain::Overloaded => {
+                self.limit = (self.limit / 2).max(1);
+                (self.halved, self.good) = (true, 0);
+            }
+            Strain::None => {
+                self.good += 1;
+                if !self.halved || self.good >= self.limit {
+                    self.good = 0;
+                    self.limit = (self.limit + 1).min(LIMIT_MAX);
+                }
+            }
+        }
+    }
+}
+
+fn micros(time: Duration) -> i64 {
+    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn good(pace: &mut Pace, times: u32) {
+        (0..times).for_each(|_| pace.ended(Strain::None, Duration::from_millis(1)));
+    }
+
+    #[test]
+    fn the_limit_doubles_with_each_round_of_good_answers_up_to_its_bound() {
+        let mut pace = Pace::new();
+        let mut limits = Vec::new();
+        for _ in 0..7 {
+            limits.push(pace.limit());
+            let round = pace.limit();
+            good(&mut pace, round);
+        }
+        assert_eq!(limits, [8, 16, 32, 64, 128, 256, 256]);
+    }
+
+    #[test]
+    fn overload_halves_it_and_then_it_grows_by_one_for_a_round() {
+        let mut pace = Pace::new();
+        good(&mut pace, 24);
+        pace.ended(Strain::Overloaded, Duration::ZERO);
+        assert_eq!(pace.limit(), 16);
+        good(&mut pace, 15);
+        assert_eq!(pace.limit(), 16);
+        good(&mut pace, 1);
+        assert_eq!(pace.limit(), 17);
+        (0..10).for_each(|_| pace.ended(Strain::Overloaded, Duration::ZERO));
+        assert_eq!(pace.limit(), 1);
+    }
+
+    #[test]
+    fn a_webhook_is_slow_as_soon_as_one_attempt_runs_for_long_and_quick_again_after_some() {
+        let mut pace = Pace::new();
+        assert_eq!(pace.class(), Class::Unknown);
+        good(&mut pace, 1);
+        assert_eq!(pace.class(), Class::Quick);
+        pace.running(Duration::from_millis(900));
+        assert_eq!(pace.class(), Class::Quick);
+        pace.running(Duration::from_millis(5_000));
+        assert_eq!(pace.class(), Class::Slow);
+        good(&mut pace, 20);
+        assert_eq!(pace.class(), Class::Quick);
+    }
+}

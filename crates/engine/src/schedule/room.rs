@@ -1,0 +1,126 @@
+//! Room in memory for deliveries that were just committed.
+//!
+//! It exists so that the store's writer knows, at the moment of the commit, whether a delivery can be
+//! handed over in memory or must be read back from disk. Invariants: what is handed over is bounded for
+//! each webhook and for all of them together; a webhook that is behind gets everything from disk, so that
+//! old deliveries go before new ones. Read `lane.rs` next.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// Deliveries of one webhook that may be in memory with their events.
+const DELIVERIES_MAX: usize = 1_024;
+/// Bytes of bodies of one webhook that may be in memory, roughly: the one that crosses it is taken.
+const BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Deliveries of all webhooks that may be in memory.
+const ALL_DELIVERIES_MAX: usize = 65_536;
+/// Bytes of bodies of all webhooks that may be in memory, roughly.
+const ALL_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// What all webhooks have in memory together.
+#[derive(Debug, Default)]
+pub(crate) struct Memory(Taken);
+
+/// What one webhook has in memory.
+#[derive(Debug, Default)]
+pub(crate) struct Room {
+    taken: Taken,
+    behind: AtomicBool,
+    all: Arc<Memory>,
+}
+
+/// One delivery's place in memory; given back when it is dropped.
+#[derive(Debug)]
+pub struct Place {
+    room: Arc<Room>,
+    bytes: usize,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.room.taken.remove(self.bytes);
+        self.room.all.0.remove(self.bytes);
+    }
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    deliveries: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+impl Taken {
+    fn has_room(&self, deliveries_max: usize, bytes_max: usize) -> bool {
+        self.deliveries.load(Ordering::Relaxed) < deliveries_max
+            && self.bytes.load(Ordering::Relaxed) < bytes_max
+    }
+
+    fn add(&self, bytes: usize) {
+        self.deliveries.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn remove(&self, bytes: usize) {
+        self.deliveries.fetch_sub(1, Ordering::Relaxed);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Room {
+    /// Room for one webhook, within that for all.
+    pub(crate) fn within(all: &Arc<Memory>) -> Self {
+        Self { all: Arc::clone(all), ..Self::default() }
+    }
+
+    /// Takes a place for a delivery with a body of so many bytes, if there is one.
+    pub(crate) fn reserve(self: &Arc<Self>, bytes: usize) -> Option<Place> {
+        let free = !self.behind.load(Ordering::Relaxed)
+            && self.taken.has_room(DELIVERIES_MAX, BYTES_MAX)
+            && self.all.0.has_room(ALL_DELIVERIES_MAX, ALL_BYTES_MAX);
+        free.then(|| {
+            self.taken.add(bytes);
+            self.all.0.add(bytes);
+            Place { room: Arc::clone(self), bytes }
+        })
+    }
+
+    /// Says whether deliveries on disk are due that are not in memory.
+    pub(crate) fn set_behind(&self, behind: bool) {
+        self.behind.store(behind, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_webhook_has_so_much_room_and_no_more_and_gets_it_back() {
+        let room = Arc::new(Room::default());
+        let mut places: Vec<Place> = (0..DELIVERIES_MAX).map(|_| room.reserve(1).unwrap()).collect();
+        assert!(room.reserve(1).is_none());
+        places.pop();
+        assert!(room.reserve(1).is_some());
+        let room = Arc::new(Room::default());
+        let _all = room.reserve(BYTES_MAX).unwrap();
+        assert!(room.reserve(1).is_none());
+    }
+
+    #[test]
+    fn all_webhooks_share_a_bound() {
+        let all = Arc::default();
+        let count = ALL_BYTES_MAX / BYTES_MAX;
+        let places: Vec<_> =
+            (0..=count).filter_map(|_| Arc::new(Room::within(&all)).reserve(BYTES_MAX)).collect();
+        assert_eq!(places.len(), count);
+    }
+
+    #[test]
+    fn a_webhook_that_is_behind_gets_everything_from_disk() {
+        let room = Arc::new(Room::default());
+        room.set_behind(true);
+        assert!(room.reserve(1).is_none());
+        room.set_behind(false);
+        assert!(room.reserve(1).is_some());
+    }
+}

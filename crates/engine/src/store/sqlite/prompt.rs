@@ -1,0 +1,163 @@
+//! Prompt deliveries: those that are handed over in memory and have no row while they are.
+//!
+//! It exists because most deliveries are taken at the first attempt within a moment: a row that is
+//! inserted, indexed, changed and taken out of the index again would be most of the store's work. An
+//! event's own row says where it goes; after a crash [`recover`] gives rows to what was not settled.
+//! Invariant: every event with a prompt delivery that is not settled has a key of at least
+//! `recover_from`, which is on disk before anything below it is forgotten. Read `deliveries.rs` next.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, params};
+
+use super::columns::targets_of;
+use super::deliveries;
+use crate::key::{EventKey, WebhookNo, millis_later};
+
+/// How far behind the newest key an event's key may be when it is written, in milliseconds: what waited
+/// longer is refused.
+const LATE_MS: i64 = 5_000;
+/// Keys are counted by spans of about this many milliseconds.
+const SPAN_MS: i64 = 1_000;
+
+/// Prompt deliveries that are not settled, counted by spans of their events' keys.
+#[derive(Debug)]
+pub(super) struct Prompt {
+    spans: BTreeMap<i64, u32>,
+    newest: i64,
+    /// `newest` as it was last written.
+    written: i64,
+}
+
+impl Prompt {
+    /// A count that goes on after the key `newest`.
+    pub(super) fn after(newest: i64) -> Self {
+        Self { spans: BTreeMap::new(), newest, written: newest }
+    }
+
+    /// Whether an event of this key comes too late to be written.
+    pub(super) fn is_late(&self, key: EventKey) -> bool {
+        key.0 < millis_later(self.newest, -LATE_MS)
+    }
+
+    /// A key was written.
+    pub(super) fn saw(&mut self, key: i64) {
+        self.newest = self.newest.max(key);
+    }
+
+    /// An event got so many prompt deliveries.
+    pub(super) fn add(&mut self, key: EventKey, count: u32) {
+        *self.spans.entry(span(key.0)).or_default() += count;
+    }
+
+    /// One of an event's prompt deliveries was settled, or got a row.
+    pub(super) fn remove(&mut self, key: EventKey) {
+        if let Some(count) = self.spans.get_mut(&span(key.0)) {
+            *count -= 1;
+            if *count == 0 {
+                self.spans.remove(&span(key.0));
+            }
+        }
+    }
+
+    /// When the oldest one's event was accepted, give or take a second.
+    pub(super) fn oldest(&self) -> Option<EventKey> {
+        self.spans.first_key_value().map(|(span, _)| EventKey(millis_later(0, span * SPAN_MS)))
+    }
+
+    /// Notes where to begin after a crash, about once in a second.
+    pub(super) fn write(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        if span(self.newest) == span(self.written) {
+            return Ok(());
+        }
+        let unwritten = millis_later(self.newest, -LATE_MS);
+        let from = self.oldest().map_or(unwritten, |oldest| oldest.0.min(unwritten));
+        self.put(connection, from)
+    }
+
+    /// Notes the same exactly, when nothing more comes.
+    pub(super) fn write_last(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        let from = self.oldest().map_or(self.newest + 1, |oldest| oldest.0);
+        self.put(connection, from)
+    }
+
+    fn put(&mut self, connection: &Connection, from: i64) -> rusqlite::Result<()> {
+        let mut set = connection.prepare_cached("UPDATE meta SET value = ?2 WHERE name = ?1")?;
+        set.execute(params!["newest", self.newest])?;
+        set.execute(params!["recover_from", from])?;
+        self.written = self.newest;
+        Ok(())
+    }
+}
+
+fn span(key: i64) -> i64 {
+    key / millis_later(0, SPAN_MS)
+}
+
+/// A key that is above every key in the file.
+pub(super) fn above_all(connection: &Connection) -> rusqlite::Result<i64> {
+    let newest =
+        connection.query_row("SELECT value FROM meta WHERE name = 'newest'", [], |row| row.get(0))?;
+    let event = connection.query_row("SELECT coalesce(max(key), 0) FROM events", [], |row| row.get(0))?;
+    // `newest` is written when the second after it has begun: attempts may be so much younger.
+    Ok(millis_later(i64::max(newest, event), 2 * SPAN_MS))
+}
+
+/// Gives rows to the prompt deliveries that were not settled when the process ended.
+pub(super) fn recover(connection: &mut Connection) -> rusqlite::Result<u64> {
+    let transaction = connection.transaction()?;
+    let mut recovered = 0;
+    {
+        let mut events = transaction.prepare(
+            "SELECT key, targets FROM events
+             WHERE key >= (SELECT value FROM meta WHERE name = 'recover_from') AND targets IS NOT NULL",
+        )?;
+        let mut has_row =
+            transaction.prepare("SELECT 1 FROM deliveries WHERE event = ?1 AND webhook = ?2")?;
+        let mut was_tried =
+            transaction.prepare("SELECT 1 FROM attempts WHERE event = ?1 AND webhook = ?2 AND number = 1")?;
+        let mut rows = events.query([])?;
+        while let Some(row) = rows.next()? {
+            let key = EventKey(row.get(0)?);
+            for WebhookNo(webhook) in targets_of(row.get_ref(1)?.as_blob_or_null()?) {
+                if !was_tried.exists(params![key.0, webhook])? && !has_row.exists(params![key.0, webhook])? {
+                    deliveries::insert_row(&transaction, key, WebhookNo(webhook), key.at())?;
+                    recovered += 1;
+                }
+            }
+        }
+    }
+    transaction.commit()?;
+    Ok(recovered)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: i64) -> EventKey {
+        EventKey(millis_later(0, ms))
+    }
+
+    #[test]
+    fn the_oldest_that_is_not_settled_is_known_to_the_second() {
+        let mut prompt = Prompt::after(0);
+        prompt.add(at(5_500), 2);
+        prompt.add(at(9_100), 1);
+        assert_eq!(prompt.oldest(), Some(at(5_000)));
+        prompt.remove(at(5_500));
+        assert_eq!(prompt.oldest(), Some(at(5_000)));
+        prompt.remove(at(5_500));
+        assert_eq!(prompt.oldest(), Some(at(9_000)));
+        prompt.remove(at(9_100));
+        assert_eq!(prompt.oldest(), None);
+    }
+
+    #[test]
+    fn an_event_that_waited_too_long_is_late() {
+        let mut prompt = Prompt::after(0);
+        prompt.saw(at(60_000).0);
+        assert!(!prompt.is_late(at(60_000 - LATE_MS)));
+        assert!(prompt.is_late(at(60_000 - LATE_MS - 1)));
+    }
+}
