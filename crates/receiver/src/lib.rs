@@ -31,6 +31,7 @@ mod refusal;
 mod rejected;
 mod route;
 pub mod service;
+pub mod sink;
 mod store;
 mod worker;
 
