@@ -1,33 +1,73 @@
-//! A producer: posts the same body over so many connections, each waiting for its answer.
+//! Producers: post bodies over connections that each wait for their answers.
+//!
+//! `run` posts as fast as it is answered; `paced` posts at a rate, whatever the answers take, and times
+//! each event from the moment at which it was due to be sent.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use http::{Request, Uri, header};
 use http_body_util::{BodyExt as _, Full};
-use hyper::client::conn::http1;
+use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
+
+use super::latency::Stamps;
+
+/// One request's body, and the tenant it is for.
+#[derive(Clone)]
+pub struct Shot {
+    pub body: Bytes,
+    pub tenant: Option<String>,
+}
 
 /// What is posted, and where.
 #[derive(Clone)]
 pub struct Load {
     pub url: String,
     /// The API key; empty for none.
-    pub key: String,
-    pub body: String,
+    pub key: &'static str,
+    /// Posted in turn.
+    pub shots: Arc<Vec<Shot>>,
     pub connections: usize,
 }
 
 impl Load {
+    /// Posts the same body again and again.
+    pub fn of(url: String, key: &'static str, body: String, connections: usize) -> Self {
+        Self { url, key, shots: Arc::new(vec![Shot { body: body.into(), tenant: None }]), connections }
+    }
+
     /// Posts for `span`; gives how many were answered 2xx. Any other answer is an error.
     pub async fn run(&self, span: Duration) -> anyhow::Result<u64> {
+        self.until(Instant::now() + span, u64::MAX).await
+    }
+
+    /// Posts so many.
+    pub async fn post(&self, count: u64) -> anyhow::Result<()> {
+        let each = count.div_ceil(self.connections as u64);
+        self.until(Instant::now() + Duration::from_secs(3_600), each).await.map(drop)
+    }
+
+    async fn until(&self, until: Instant, each: u64) -> anyhow::Result<u64> {
         let mut all = JoinSet::new();
-        let until = Instant::now() + span;
-        for _ in 0..self.connections {
-            all.spawn(self.clone().connection(until));
+        for at in 0..self.connections {
+            let load = self.clone();
+            all.spawn(async move {
+                let mut connection = Connection::open(&load).await?;
+                let mut count = 0;
+                let mut next = at;
+                while Instant::now() < until && count < each {
+                    connection.post(&load.shots[next % load.shots.len()]).await?;
+                    next += load.connections;
+                    count += 1;
+                }
+                anyhow::Ok(count)
+            });
         }
         let mut count = 0;
         while let Some(done) = all.join_next().await {
@@ -36,30 +76,80 @@ impl Load {
         Ok(count)
     }
 
-    async fn connection(self, until: Instant) -> anyhow::Result<u64> {
-        let uri: Uri = self.url.parse()?;
-        let authority = uri.authority().context("a host")?.clone();
-        let tcp = TcpStream::connect(authority.as_str()).await?;
-        tcp.set_nodelay(true)?;
-        let (mut sender, connection) = http1::handshake::<_, Full<Bytes>>(TokioIo::new(tcp)).await?;
-        tokio::spawn(connection);
-        let body = Bytes::from(self.body);
-        let bearer = format!("Bearer {}", self.key);
-        let mut count = 0;
-        while Instant::now() < until {
-            let request = Request::post(uri.path())
-                .header(header::HOST, authority.as_str())
-                .header(header::CONTENT_TYPE, "application/json")
-                .header(header::AUTHORIZATION, &bearer)
-                .body(Full::new(body.clone()))?;
-            let response = sender.send_request(request).await?;
-            let status = response.status();
-            response.into_body().collect().await?;
-            if !status.is_success() {
-                bail!("{} answered {status}", self.url);
-            }
-            count += 1;
+    /// Posts `per_sec` events a second for `span`, numbered by `body`, and notes in `stamps` when each was due.
+    pub async fn paced(
+        &self,
+        count: usize,
+        per_sec: u64,
+        stamps: &Arc<Stamps>,
+        body: fn(usize) -> String,
+    ) -> anyhow::Result<()> {
+        let (due, waiting) = mpsc::channel::<usize>(count.max(1));
+        let waiting = Arc::new(Mutex::new(waiting));
+        let mut all = JoinSet::new();
+        for _ in 0..self.connections {
+            let (load, waiting) = (self.clone(), Arc::clone(&waiting));
+            all.spawn(async move {
+                let mut connection = Connection::open(&load).await?;
+                loop {
+                    let next = waiting.lock().await.recv().await;
+                    let Some(number) = next else { return anyhow::Ok(()) };
+                    let tenant = load.shots.first().and_then(|shot| shot.tenant.clone());
+                    connection.post(&Shot { body: body(number).into(), tenant }).await?;
+                }
+            });
         }
-        Ok(count)
+        let (stamps, gap) = (Arc::clone(stamps), Duration::from_secs(1) / u32::try_from(per_sec)?);
+        // A thread of its own: the runtime's timers know whole milliseconds only.
+        let pacer = std::thread::spawn(move || {
+            let began = Instant::now() + Duration::from_millis(50);
+            for number in 0..count {
+                let at = began + gap * u32::try_from(number).unwrap_or(u32::MAX);
+                std::thread::sleep(at.saturating_duration_since(Instant::now()));
+                stamps.sent(number, at);
+                if due.blocking_send(number).is_err() {
+                    return;
+                }
+            }
+        });
+        while let Some(done) = all.join_next().await {
+            done??;
+        }
+        pacer.join().map_err(|_| anyhow::anyhow!("the pacer failed"))
+    }
+}
+
+struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    uri: Uri,
+    bearer: String,
+}
+
+impl Connection {
+    async fn open(load: &Load) -> anyhow::Result<Self> {
+        let uri: Uri = load.url.parse()?;
+        let tcp = TcpStream::connect(uri.authority().context("a host")?.as_str()).await?;
+        tcp.set_nodelay(true)?;
+        let (sender, connection) = http1::handshake::<_, Full<Bytes>>(TokioIo::new(tcp)).await?;
+        tokio::spawn(connection);
+        Ok(Self { sender, uri, bearer: format!("Bearer {}", load.key) })
+    }
+
+    async fn post(&mut self, shot: &Shot) -> anyhow::Result<()> {
+        let host = self.uri.authority().context("a host")?.as_str();
+        let mut request = Request::post(self.uri.path())
+            .header(header::HOST, host)
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::AUTHORIZATION, &self.bearer);
+        if let Some(tenant) = &shot.tenant {
+            request = request.header("x-vai-tenant", tenant);
+        }
+        let response = self.sender.send_request(request.body(Full::new(shot.body.clone()))?).await?;
+        let status = response.status();
+        let answer = response.into_body().collect().await?.to_bytes();
+        if !status.is_success() {
+            bail!("{} answered {status}: {}", self.uri, String::from_utf8_lossy(&answer));
+        }
+        Ok(())
     }
 }

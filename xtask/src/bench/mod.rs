@@ -1,48 +1,79 @@
-//! `cargo xtask bench`: the release binary, as users run it, next to the same producer without it.
+//! `cargo xtask bench`: the release binary, as users run it, next to the same producers without it.
 //!
-//! Three processes' worth of work on one machine: a receiver, the server (its own process) and a
-//! producer. `direct` posts straight to the receiver: the ceiling, measured in the same run, before and
-//! after. `single` posts one event per call to the server, which delivers it. Durability is never
-//! switched off. Figures of different machines compare by their ratio to `direct` alone.
+//! Two processes on one machine: the server, and this one with receivers and producers. `direct` posts
+//! straight to a receiver: the ceiling, measured before and after whatever is held against it. Producers and
+//! receivers speak over hyper, as the server does, so that a ratio tells what the server adds, not whose HTTP
+//! is quicker. Durability is never switched off. Figures of different machines compare by their ratios alone.
 
+mod crowd;
+mod events;
+mod latency;
 mod load;
+mod pace;
 mod receiver;
+mod report;
 mod server;
+mod throughput;
+mod usage;
 
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use clap::Args;
-use serde_json::{Value, json};
+use clap::{Args, ValueEnum};
+use serde_json::json;
 
-use self::load::Load;
-use self::receiver::Receiver;
-use self::server::Server;
+use self::report::{Against, Row, print_head, print_row};
 use crate::root;
 
 /// Options of `bench`.
 #[derive(Args)]
+#[command(
+    after_help = "Each ratio is to a baseline of the same run, measured before and after: `direct`, or `single`.
+CPU is processor time for each delivery; RESIDENT is the most memory that the server had."
+)]
 pub struct BenchArgs {
+    /// What to measure [default: everything]
+    #[arg(value_enum)]
+    modes: Vec<Mode>,
     /// How long each measurement runs, in seconds
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 10)]
     secs: u64,
     /// Pin everything to so many cores, so that figures of different machines compare; 0: to none
     #[arg(long, default_value_t = 2)]
     cores: usize,
+    /// Producer connections
+    #[arg(long, default_value_t = 64)]
+    connections: usize,
     /// Print JSON alone
     #[arg(long)]
     json: bool,
-    /// Producer connections, each a measurement of its own
-    #[arg(long, default_values_t = [1, 64])]
-    connections: Vec<usize>,
     /// Set by the command itself, when it runs its own release build
     #[arg(long, hide = true)]
     inner: bool,
 }
 
-/// An event of about 600 bytes on the wire.
-const TEXT_CHARS: usize = 440;
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Mode {
+    /// Producers post straight to a receiver: the ceiling
+    Direct,
+    /// One event a call
+    Single,
+    /// A hundred events a call
+    Batch,
+    /// Each event to ten webhooks
+    Fanout,
+    /// 200 and 2,000 events a second: how long each takes from call to arrival
+    Paced,
+    /// As single, while 2 % of first attempts fail
+    Flaky,
+    /// A healthy webhook beside one that hangs for 20 s
+    SlowNeighbour,
+    /// As single, with 100,000 webhooks of 1,000 tenants
+    Many,
+    /// As single, beside 1,000,000 deliveries that wait for a retry
+    Backlog,
+}
 
 pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
     if !args.inner {
@@ -50,27 +81,9 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
         return run_release(args.cores);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let rows = runtime.block_on(measure(args))?;
+    let rows = runtime.block_on(Bench { args, rows: Vec::new() }.measure())?;
     if args.json {
-        println!("{:#}", Value::Array(rows));
-        return Ok(());
-    }
-    println!(
-        "{:>11}  {:>8}  {:>10}  {:>11}  {:>5}  {:>9}  {:>8}",
-        "CONNECTIONS", "DIRECT/s", "ACCEPTED/s", "DELIVERED/s", "RATIO", "CPU/EVENT", "RESIDENT"
-    );
-    for row in rows {
-        let number = |name: &str| row[name].as_f64().unwrap_or_default();
-        println!(
-            "{:>11}  {:>8.0}  {:>10.0}  {:>11.0}  {:>5.2}  {:>6.1} us  {:>4} MiB",
-            number("connections"),
-            number("direct"),
-            number("accepted"),
-            number("delivered"),
-            number("ratio"),
-            number("engineCpuUsPerEvent"),
-            number("engineResidentMiB")
-        );
+        println!("{:#}", json!({"cores": args.cores, "secs": args.secs, "rows": rows}));
     }
     Ok(())
 }
@@ -105,46 +118,101 @@ fn run_release(cores: usize) -> anyhow::Result<()> {
     if status.success() { Ok(()) } else { bail!("the measurement failed") }
 }
 
-async fn measure(args: &BenchArgs) -> anyhow::Result<Vec<Value>> {
-    let span = Duration::from_secs(args.secs.max(1));
-    let receiver = Receiver::start().await?;
-    let body = json!({"event": "message.received", "data": {
-        "sessionId": "s-1", "message": {"text": "x".repeat(TEXT_CHARS), "type": "text", "metadata": {}},
-        "userId": "u-1", "entities": [], "timestamp": "2026-01-01T00:00:00.000Z"}})
-    .to_string();
-    let mut rows = Vec::new();
-    for &connections in &args.connections {
-        let direct = Load { url: receiver.url.clone(), key: String::new(), body: body.clone(), connections };
-        let before = per_second(direct.run(span).await?, span);
-        let server = Server::start().await?;
-        server.register(&receiver.url).await?;
-        let single = Load {
-            url: format!("{}/v1/events", server.url),
-            key: server.key.clone(),
-            body: body.clone(),
-            connections,
-        };
-        let from = receiver.count();
-        let began = Instant::now();
-        let accepted = single.run(span).await?;
-        let accepted_per_sec = per_second(accepted, span);
-        receiver.wait_for(from + accepted).await?;
-        let delivered = accepted as f64 / began.elapsed().as_secs_f64();
-        let usage = server.usage()?;
-        let engine_cpu_us = usage.cpu.as_secs_f64() * 1e6 / accepted as f64;
-        let resident_mib = usage.resident_bytes >> 20;
-        server.stop().await?;
-        let after = per_second(direct.run(span).await?, span);
-        let ceiling = f64::midpoint(before, after);
-        rows.push(json!({
-            "connections": connections, "bodyBytes": body.len(), "directBefore": before, "directAfter": after,
-            "direct": ceiling, "accepted": accepted_per_sec, "delivered": delivered, "ratio": delivered / ceiling,
-            "engineCpuUsPerEvent": engine_cpu_us, "engineResidentMiB": resident_mib,
-        }));
-    }
-    Ok(rows)
+struct Bench<'a> {
+    args: &'a BenchArgs,
+    rows: Vec<Row>,
 }
 
-fn per_second(count: u64, span: Duration) -> f64 {
-    count as f64 / span.as_secs_f64()
+impl Bench<'_> {
+    async fn measure(mut self) -> anyhow::Result<Vec<Row>> {
+        if !self.args.json {
+            print_head();
+        }
+        for &mode in if self.args.modes.is_empty() { Mode::value_variants() } else { &self.args.modes } {
+            self.mode(mode).await.with_context(|| format!("{mode:?}"))?;
+        }
+        Ok(self.rows)
+    }
+
+    fn keep(&mut self, row: Row) {
+        if !self.args.json {
+            print_row(&row);
+        }
+        self.rows.push(row);
+    }
+
+    async fn mode(&mut self, mode: Mode) -> anyhow::Result<()> {
+        let (span, connections) = (Duration::from_secs(self.args.secs.max(1)), self.args.connections);
+        match mode {
+            Mode::Direct => {
+                let row = throughput::direct(span, connections).await?;
+                self.keep(row);
+            }
+            Mode::Single => {
+                self.against_direct(|| throughput::single(span, connections), 0.35).await?;
+                let mut row = throughput::single(span, 1).await?;
+                row.note = Some("at least 1,500 accepted/s".to_owned());
+                self.keep(row);
+            }
+            Mode::Batch => self.against_direct(|| throughput::batch(span, connections), 0.60).await?,
+            Mode::Fanout => self.against_direct(|| throughput::fanout(span, connections), 0.65).await?,
+            Mode::Flaky => {
+                let single = || throughput::single(span, connections);
+                self.against(single, "single", || throughput::flaky(span, connections), 0.9).await?;
+            }
+            Mode::Many => {
+                let few = || throughput::single_of_few(span, connections);
+                self.against(few, "single", || crowd::many(span, connections), 0.9).await?;
+            }
+            Mode::Backlog => {
+                let single = || throughput::single(span, connections);
+                self.against(single, "single", || crowd::backlog(span, connections), 0.8).await?;
+            }
+            Mode::Paced => {
+                for (per_sec, floors_ms) in [(200, (1.0, 3.0)), (2_000, (1.5, 10.0))] {
+                    for row in pace::paced(span, per_sec, floors_ms).await? {
+                        self.keep(row);
+                    }
+                }
+            }
+            Mode::SlowNeighbour => {
+                for row in pace::slow_neighbour(span).await? {
+                    self.keep(row);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn against_direct<F>(&mut self, this: impl Fn() -> F, floor: f64) -> anyhow::Result<()>
+    where
+        F: Future<Output = anyhow::Result<Row>>,
+    {
+        let (span, connections) = (Duration::from_secs(self.args.secs.max(1)), self.args.connections);
+        self.against(|| throughput::direct(span, connections), "direct", this, floor).await
+    }
+
+    /// Measures `this`, with the baseline before and after it.
+    async fn against<B, T>(
+        &mut self,
+        baseline: impl Fn() -> B,
+        name: &str,
+        this: impl Fn() -> T,
+        floor: f64,
+    ) -> anyhow::Result<()>
+    where
+        B: Future<Output = anyhow::Result<Row>>,
+        T: Future<Output = anyhow::Result<Row>>,
+    {
+        let before = baseline().await?;
+        let mut row = this().await?;
+        let after = baseline().await?;
+        let rate = |row: &Row| row.delivered_per_sec.unwrap_or(f64::NAN);
+        let ceiling = f64::midpoint(rate(&before), rate(&after));
+        row.against = Some(Against::new(name, ceiling, rate(&row), Some(floor)));
+        self.keep(before);
+        self.keep(row);
+        self.keep(after);
+        Ok(())
+    }
 }

@@ -1,0 +1,106 @@
+//! At a given rate: how long an event takes from its call to its arrival, alone and beside a webhook that hangs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::events;
+use super::latency::{Spread, Stamps};
+use super::load::Load;
+use super::receiver::{Mood, Receiver, until};
+use super::report::Row;
+use super::server::{KEY, Server};
+
+/// Connections of a producer that keeps a pace.
+const CONNECTIONS: usize = 64;
+/// How long the slow webhook of `slow-neighbour` takes to answer.
+const HANG: Duration = Duration::from_secs(20);
+/// Its timeout, in milliseconds: the webhook is slow, not dead.
+const HANG_TIMEOUT_MS: u64 = 30_000;
+/// Events a second of `slow-neighbour`.
+const NEIGHBOUR_PER_SEC: u64 = 500;
+
+/// Straight to a receiver, and through the server: latency of both.
+pub async fn paced(span: Duration, per_sec: u64, floors_ms: (f64, f64)) -> anyhow::Result<Vec<Row>> {
+    let direct = {
+        let (receiver, stamps) = timed(span, per_sec).await?;
+        let load = Load::of(receiver.url.clone(), "", events::message(), CONNECTIONS);
+        keep_pace(&load, span, per_sec, &stamps).await?
+    };
+    let (receiver, stamps) = timed(span, per_sec).await?;
+    let server = Server::start().await?;
+    let webhook = json!({"url": receiver.url, "events": ["*"], "verify": false});
+    server.call("POST", "/v1/webhooks", None, Some(&webhook)).await?;
+    let through = keep_pace(&to(&server), span, per_sec, &stamps).await?;
+    server.stop().await?;
+    let (p50, p99) = (through.p50_ms - direct.p50_ms, through.p99_ms - direct.p99_ms);
+    let note = format!(
+        "over direct: p50 {p50:.2} ms (at most {:.1}), p99 {p99:.2} ms (at most {:.1})",
+        floors_ms.0, floors_ms.1
+    );
+    let row = |mode: String, latency, note| Row { mode, latency: Some(latency), note, ..Row::default() };
+    Ok(vec![
+        row(format!("direct at {per_sec}/s"), direct, None),
+        row(format!("paced at {per_sec}/s"), through, Some(note)),
+    ])
+}
+
+/// A healthy webhook alone, then beside one that hangs.
+pub async fn slow_neighbour(span: Duration) -> anyhow::Result<Vec<Row>> {
+    // Long enough for the slow one to take all that it may have.
+    let span = span.max(HANG + Duration::from_secs(5));
+    let alone = healthy(span, false).await?;
+    let beside = healthy(span, true).await?;
+    let ratio = beside.p99_ms / alone.p99_ms;
+    let note = format!("p99 {ratio:.2} times that alone (at most 1.50)");
+    let row = |mode: &str, latency, note| Row {
+        mode: mode.to_owned(),
+        latency: Some(latency),
+        note,
+        ..Row::default()
+    };
+    Ok(vec![row("healthy alone", alone, None), row("slow-neighbour", beside, Some(note))])
+}
+
+async fn healthy(span: Duration, with_slow: bool) -> anyhow::Result<Spread> {
+    let (receiver, stamps) = timed(span, NEIGHBOUR_PER_SEC).await?;
+    let slow = Receiver::start(Mood::Hangs(HANG), None).await?;
+    let server = Server::start().await?;
+    let mut urls = vec![&receiver.url];
+    if with_slow {
+        urls.insert(0, &slow.url);
+    }
+    for url in urls {
+        let webhook = json!({"url": url, "events": ["*"], "verify": false, "timeoutMs": HANG_TIMEOUT_MS});
+        server.call("POST", "/v1/webhooks", None, Some(&webhook)).await?;
+    }
+    let spread = keep_pace(&to(&server), span, NEIGHBOUR_PER_SEC, &stamps).await?;
+    server.stop().await?;
+    Ok(spread)
+}
+
+fn to(server: &Server) -> Load {
+    Load::of(format!("{}/v1/events", server.url), KEY, events::message(), CONNECTIONS)
+}
+
+fn count(span: Duration, per_sec: u64) -> usize {
+    usize::try_from(span.as_secs() * per_sec).unwrap_or(usize::MAX)
+}
+
+async fn timed(span: Duration, per_sec: u64) -> anyhow::Result<(Receiver, Arc<Stamps>)> {
+    let stamps = Arc::new(Stamps::of(count(span, per_sec)));
+    Ok((Receiver::start(Mood::Takes, Some(Arc::clone(&stamps))).await?, stamps))
+}
+
+async fn keep_pace(
+    load: &Load,
+    span: Duration,
+    per_sec: u64,
+    stamps: &Arc<Stamps>,
+) -> anyhow::Result<Spread> {
+    let count = count(span, per_sec);
+    load.paced(count, per_sec, stamps, events::numbered).await?;
+    until(count as u64, || stamps.count()).await?;
+    Ok(stamps.spread())
+}
