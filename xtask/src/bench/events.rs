@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::latency::NUMBER;
+use super::latency::DUE_US;
 
 /// Brings an event to about 600 bytes on the wire.
 const TEXT_CHARS: usize = 440;
@@ -25,9 +25,9 @@ pub fn batch(count: usize) -> String {
     format!("[{}]", vec![message(); count].join(","))
 }
 
-/// One that carries its number.
-pub fn numbered(number: usize) -> String {
-    message().replacen("{\"sessionId\"", &format!("{{{NUMBER}{number},\"sessionId\""), 1)
+/// One that carries the moment at which it is due to be sent, in microseconds of Unix time.
+pub fn due(due_us: u64) -> String {
+    message().replacen("{\"sessionId\"", &format!("{{{DUE_US}{due_us},\"sessionId\""), 1)
 }
 
 #[cfg(test)]
@@ -35,9 +35,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_is_in_the_data() {
-        let event: serde_json::Value = serde_json::from_str(&numbered(7)).unwrap();
-        assert_eq!(event["data"]["bench"], 7);
+    fn the_moment_is_in_the_data() {
+        let event: serde_json::Value = serde_json::from_str(&due(7)).unwrap();
+        assert_eq!(event["data"]["dueUs"], 7);
         assert_eq!(event["data"]["userId"], "u-1");
     }
 }

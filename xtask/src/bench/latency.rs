@@ -1,69 +1,45 @@
-//! From the moment at which an event should be sent to its arrival: each event carries its number.
+//! From the moment at which an event should be sent to its arrival: the event carries that moment.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-/// What stands before an event's number in its data.
-pub const NUMBER: &str = "\"bench\":";
+/// What stands in an event's data before the moment at which it was due, in microseconds of Unix time.
+pub const DUE_US: &str = "\"dueUs\":";
 
-/// When each event was to be sent, and how long it took to arrive.
-pub struct Stamps {
-    began: Instant,
-    /// Microseconds since `began` at which event `n` was to be sent.
-    sent_us: Vec<AtomicU64>,
-    /// Microseconds that it took; 0 where it has not arrived.
-    took_us: Vec<AtomicU64>,
+/// Now, in microseconds of Unix time: one clock for all processes of the machine.
+pub fn now_us() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
-impl Stamps {
-    /// For so many events.
-    pub fn of(count: usize) -> Self {
-        let zeros = || (0..count).map(|_| AtomicU64::new(0)).collect();
-        Self { began: Instant::now(), sent_us: zeros(), took_us: zeros() }
-    }
+/// How long events took to arrive, in microseconds.
+#[derive(Default)]
+pub struct Arrivals(Mutex<Vec<u64>>);
 
-    /// Event `number` is to be sent at `at`.
-    pub fn sent(&self, number: usize, at: Instant) {
-        self.sent_us[number].store(micros(at - self.began), Ordering::Relaxed);
-    }
-
-    /// This body arrived. A second arrival changes nothing.
-    pub fn arrived(&self, body: &[u8]) {
-        let now_us = micros(self.began.elapsed());
-        let Some(number) = number_in(body) else { return };
-        let Some(took) = self.took_us.get(number) else { return };
-        let sent_us = self.sent_us[number].load(Ordering::Relaxed);
-        let took_us = now_us.saturating_sub(sent_us).max(1);
-        // The first arrival counts.
-        let _known = took.compare_exchange(0, took_us, Ordering::Relaxed, Ordering::Relaxed);
-    }
-
-    /// How many arrived.
-    pub fn count(&self) -> u64 {
-        self.took_us.iter().filter(|took| took.load(Ordering::Relaxed) > 0).count() as u64
+impl Arrivals {
+    /// This body arrived. One that carries no moment changes nothing.
+    pub fn note(&self, body: &[u8]) {
+        // It stands near the front.
+        let front = &body[..body.len().min(200)];
+        let Some(at) = front.windows(DUE_US.len()).position(|window| window == DUE_US.as_bytes()) else {
+            return;
+        };
+        let digits = body[at + DUE_US.len()..].iter().take_while(|byte| byte.is_ascii_digit());
+        let due_us = digits.fold(0, |number, digit| number * 10 + u64::from(digit - b'0'));
+        let took_us = now_us().saturating_sub(due_us);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(took_us);
     }
 
     /// What it took.
     pub fn spread(&self) -> Spread {
-        let all = self.took_us.iter().map(|took| took.load(Ordering::Relaxed));
-        Spread::of(all.filter(|took_us| *took_us > 0).collect())
+        Spread::of(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 }
 
-fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
-}
-
-fn number_in(body: &[u8]) -> Option<usize> {
-    let at = body.windows(NUMBER.len()).position(|window| window == NUMBER.as_bytes())?;
-    let digits = body[at + NUMBER.len()..].iter().take_while(|byte| byte.is_ascii_digit());
-    Some(digits.fold(0, |number, digit| number * 10 + usize::from(digit - b'0')))
-}
-
 /// How times are spread, in milliseconds.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Spread {
     pub p50_ms: f64,
@@ -75,10 +51,10 @@ pub struct Spread {
 impl Spread {
     fn of(mut took_us: Vec<u64>) -> Self {
         took_us.sort_unstable();
-        let at = |percent: usize| {
-            took_us.get((took_us.len() * percent / 100).min(took_us.len().saturating_sub(1)))
+        let last = took_us.len().saturating_sub(1);
+        let ms = |percent: usize| {
+            took_us.get((took_us.len() * percent / 100).min(last)).map_or(0.0, |us| *us as f64 / 1_000.0)
         };
-        let ms = |percent| at(percent).map_or(f64::NAN, |us| *us as f64 / 1_000.0);
         Self { p50_ms: ms(50), p95_ms: ms(95), p99_ms: ms(99), max_ms: ms(100) }
     }
 }

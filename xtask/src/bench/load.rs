@@ -16,7 +16,8 @@ use tokio::net::TcpStream;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
-use super::latency::Stamps;
+use super::events;
+use super::latency::now_us;
 
 /// One request's body, and the tenant it is for.
 #[derive(Clone)]
@@ -76,15 +77,9 @@ impl Load {
         Ok(count)
     }
 
-    /// Posts `per_sec` events a second for `span`, numbered by `body`, and notes in `stamps` when each was due.
-    pub async fn paced(
-        &self,
-        count: usize,
-        per_sec: u64,
-        stamps: &Arc<Stamps>,
-        body: fn(usize) -> String,
-    ) -> anyhow::Result<()> {
-        let (due, waiting) = mpsc::channel::<usize>(count.max(1));
+    /// Posts so many events, `per_sec` each second; each carries the moment at which it was due.
+    pub async fn paced(&self, count: u32, per_sec: u32) -> anyhow::Result<()> {
+        let (due, waiting) = mpsc::channel::<u64>(usize::try_from(count)?.max(1));
         let waiting = Arc::new(Mutex::new(waiting));
         let mut all = JoinSet::new();
         for _ in 0..self.connections {
@@ -93,21 +88,20 @@ impl Load {
                 let mut connection = Connection::open(&load).await?;
                 loop {
                     let next = waiting.lock().await.recv().await;
-                    let Some(number) = next else { return anyhow::Ok(()) };
-                    let tenant = load.shots.first().and_then(|shot| shot.tenant.clone());
-                    connection.post(&Shot { body: body(number).into(), tenant }).await?;
+                    let Some(due_us) = next else { return anyhow::Ok(()) };
+                    connection.post(&Shot { body: events::due(due_us).into(), tenant: None }).await?;
                 }
             });
         }
-        let (stamps, gap) = (Arc::clone(stamps), Duration::from_secs(1) / u32::try_from(per_sec)?);
         // A thread of its own: the runtime's timers know whole milliseconds only.
+        let gap = Duration::from_secs(1) / per_sec;
         let pacer = std::thread::spawn(move || {
             let began = Instant::now() + Duration::from_millis(50);
             for number in 0..count {
-                let at = began + gap * u32::try_from(number).unwrap_or(u32::MAX);
+                let at = began + gap * number;
                 std::thread::sleep(at.saturating_duration_since(Instant::now()));
-                stamps.sent(number, at);
-                if due.blocking_send(number).is_err() {
+                let late_us = u64::try_from(at.elapsed().as_micros()).unwrap_or(u64::MAX);
+                if due.blocking_send(now_us() - late_us).is_err() {
                     return;
                 }
             }

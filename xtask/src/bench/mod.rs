@@ -1,8 +1,8 @@
 //! `cargo xtask bench`: the release binary, as users run it, next to the same producers without it.
 //!
-//! Two processes on one machine: the server, and this one with receivers and producers. `direct` posts
-//! straight to a receiver: the ceiling, measured before and after whatever is held against it. Producers and
-//! receivers speak over hyper, as the server does, so that a ratio tells what the server adds, not whose HTTP
+//! Producers (this process), the server and each receiver are processes of their own on one machine. `direct`
+//! posts straight to a receiver: the ceiling, measured before and after whatever is held against it. Producers
+//! and receivers speak over hyper, as the server does, so that a ratio tells what the server adds, not whose HTTP
 //! is quicker. Durability is never switched off. Figures of different machines compare by their ratios alone.
 
 mod crowd;
@@ -23,6 +23,7 @@ use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
+use self::receiver::Mood;
 use self::report::{Against, Row, print_head, print_row};
 use crate::root;
 
@@ -51,6 +52,9 @@ pub struct BenchArgs {
     /// Set by the command itself, when it runs its own release build
     #[arg(long, hide = true)]
     inner: bool,
+    /// Set by the command itself, for a receiver
+    #[arg(long, hide = true)]
+    receiver: Option<Mood>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -76,6 +80,10 @@ enum Mode {
 }
 
 pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
+    if let Some(mood) = args.receiver {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        return runtime.block_on(receiver::serve(mood));
+    }
     if !args.inner {
         build()?;
         return run_release(args.cores);

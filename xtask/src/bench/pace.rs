@@ -1,38 +1,37 @@
 //! At a given rate: how long an event takes from its call to its arrival, alone and beside a webhook that hangs.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
 
 use super::events;
-use super::latency::{Spread, Stamps};
+use super::latency::Spread;
 use super::load::Load;
-use super::receiver::{Mood, Receiver, until};
+use super::receiver::{Mood, Receiver};
 use super::report::Row;
 use super::server::{KEY, Server};
 
 /// Connections of a producer that keeps a pace.
 const CONNECTIONS: usize = 64;
-/// How long the slow webhook of `slow-neighbour` takes to answer.
-const HANG: Duration = Duration::from_secs(20);
+/// How long the slow webhook of `slow-neighbour` takes to answer, in milliseconds.
+const HANG_MS: u64 = 20_000;
 /// Its timeout, in milliseconds: the webhook is slow, not dead.
 const HANG_TIMEOUT_MS: u64 = 30_000;
 /// Events a second of `slow-neighbour`.
-const NEIGHBOUR_PER_SEC: u64 = 500;
+const NEIGHBOUR_PER_SEC: u32 = 500;
 
 /// Straight to a receiver, and through the server: latency of both.
-pub async fn paced(span: Duration, per_sec: u64, floors_ms: (f64, f64)) -> anyhow::Result<Vec<Row>> {
+pub async fn paced(span: Duration, per_sec: u32, floors_ms: (f64, f64)) -> anyhow::Result<Vec<Row>> {
     let direct = {
-        let (receiver, stamps) = timed(span, per_sec).await?;
+        let receiver = Receiver::start(Mood::Takes).await?;
         let load = Load::of(receiver.url.clone(), "", events::message(), CONNECTIONS);
-        keep_pace(&load, span, per_sec, &stamps).await?
+        keep_pace(&load, span, per_sec, &receiver).await?
     };
-    let (receiver, stamps) = timed(span, per_sec).await?;
+    let receiver = Receiver::start(Mood::Takes).await?;
     let server = Server::start().await?;
     let webhook = json!({"url": receiver.url, "events": ["*"], "verify": false});
     server.call("POST", "/v1/webhooks", None, Some(&webhook)).await?;
-    let through = keep_pace(&to(&server), span, per_sec, &stamps).await?;
+    let through = keep_pace(&to(&server), span, per_sec, &receiver).await?;
     server.stop().await?;
     let (p50, p99) = (through.p50_ms - direct.p50_ms, through.p99_ms - direct.p99_ms);
     let note = format!(
@@ -49,7 +48,7 @@ pub async fn paced(span: Duration, per_sec: u64, floors_ms: (f64, f64)) -> anyho
 /// A healthy webhook alone, then beside one that hangs.
 pub async fn slow_neighbour(span: Duration) -> anyhow::Result<Vec<Row>> {
     // Long enough for the slow one to take all that it may have.
-    let span = span.max(HANG + Duration::from_secs(5));
+    let span = span.max(Duration::from_millis(HANG_MS + 5_000));
     let alone = healthy(span, false).await?;
     let beside = healthy(span, true).await?;
     let ratio = beside.p99_ms / alone.p99_ms;
@@ -64,8 +63,8 @@ pub async fn slow_neighbour(span: Duration) -> anyhow::Result<Vec<Row>> {
 }
 
 async fn healthy(span: Duration, with_slow: bool) -> anyhow::Result<Spread> {
-    let (receiver, stamps) = timed(span, NEIGHBOUR_PER_SEC).await?;
-    let slow = Receiver::start(Mood::Hangs(HANG), None).await?;
+    let (receiver, slow) =
+        (Receiver::start(Mood::Takes).await?, Receiver::start(Mood::Hangs(HANG_MS)).await?);
     let server = Server::start().await?;
     let mut urls = vec![&receiver.url];
     if with_slow {
@@ -75,7 +74,7 @@ async fn healthy(span: Duration, with_slow: bool) -> anyhow::Result<Spread> {
         let webhook = json!({"url": url, "events": ["*"], "verify": false, "timeoutMs": HANG_TIMEOUT_MS});
         server.call("POST", "/v1/webhooks", None, Some(&webhook)).await?;
     }
-    let spread = keep_pace(&to(&server), span, NEIGHBOUR_PER_SEC, &stamps).await?;
+    let spread = keep_pace(&to(&server), span, NEIGHBOUR_PER_SEC, &receiver).await?;
     server.stop().await?;
     Ok(spread)
 }
@@ -84,23 +83,9 @@ fn to(server: &Server) -> Load {
     Load::of(format!("{}/v1/events", server.url), KEY, events::message(), CONNECTIONS)
 }
 
-fn count(span: Duration, per_sec: u64) -> usize {
-    usize::try_from(span.as_secs() * per_sec).unwrap_or(usize::MAX)
-}
-
-async fn timed(span: Duration, per_sec: u64) -> anyhow::Result<(Receiver, Arc<Stamps>)> {
-    let stamps = Arc::new(Stamps::of(count(span, per_sec)));
-    Ok((Receiver::start(Mood::Takes, Some(Arc::clone(&stamps))).await?, stamps))
-}
-
-async fn keep_pace(
-    load: &Load,
-    span: Duration,
-    per_sec: u64,
-    stamps: &Arc<Stamps>,
-) -> anyhow::Result<Spread> {
-    let count = count(span, per_sec);
-    load.paced(count, per_sec, stamps, events::numbered).await?;
-    until(count as u64, || stamps.count()).await?;
-    Ok(stamps.spread())
+async fn keep_pace(load: &Load, span: Duration, per_sec: u32, receiver: &Receiver) -> anyhow::Result<Spread> {
+    let count = u32::try_from(span.as_secs())? * per_sec;
+    load.paced(count, per_sec).await?;
+    receiver.until_taken(count.into()).await?;
+    receiver.spread().await
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::events;
 use super::load::{Load, Shot};
-use super::receiver::{Mood, Receiver, until};
+use super::receiver::{Mood, Receiver};
 use super::report::Row;
 use super::server::{KEY, Server};
 use super::usage::Usage;
@@ -25,15 +25,15 @@ const FLAKY_WAIT_MS: u64 = 100;
 
 /// Producers straight to a receiver: the ceiling.
 pub async fn direct(span: Duration, connections: usize) -> anyhow::Result<Row> {
-    let receiver = Receiver::start(Mood::Takes, None).await?;
+    let receiver = Receiver::start(Mood::Takes).await?;
     let load = Load::of(receiver.url.clone(), "", events::message(), connections);
-    let before = Usage::own()?;
+    let before = used(&receiver)?;
     let count = load.run(span).await?;
     let per_sec = count as f64 / span.as_secs_f64();
     Ok(Row {
         mode: "direct".to_owned(),
         delivered_per_sec: Some(per_sec),
-        load_cpu_us: Some(Usage::own()?.cpu_us_each(before, count)),
+        load_cpu_us: Some(used(&receiver)?.cpu_us_each(before, count)),
         ..Row::default()
     })
 }
@@ -65,7 +65,7 @@ pub async fn flaky(span: Duration, connections: usize) -> anyhow::Result<Row> {
 
 /// As `single`, spread over ten webhooks of which each takes a type of its own.
 pub async fn single_of_few(span: Duration, connections: usize) -> anyhow::Result<Row> {
-    let (server, receiver) = (Server::start().await?, Receiver::start(Mood::Takes, None).await?);
+    let (server, receiver) = (Server::start().await?, Receiver::start(Mood::Takes).await?);
     let mut shots = Vec::new();
     for number in 0..FEW {
         let event_type = format!("kind.k{number}");
@@ -87,7 +87,7 @@ pub struct Setup {
 
 impl Setup {
     async fn of(mood: Mood, webhooks: usize) -> anyhow::Result<Self> {
-        let (server, receiver) = (Server::start().await?, Receiver::start(mood, None).await?);
+        let (server, receiver) = (Server::start().await?, Receiver::start(mood).await?);
         for _ in 0..webhooks {
             let webhook = json!({"url": receiver.url, "events": ["*"], "verify": false,
                 "retryConfig": {"schedule": [FLAKY_WAIT_MS, FLAKY_WAIT_MS, FLAKY_WAIT_MS]}});
@@ -133,13 +133,13 @@ impl Setup {
         load: &Load,
         events: u64,
     ) -> anyhow::Result<Row> {
-        let (engine, own) = (self.server.usage()?, Usage::own()?);
-        let from = self.receiver.taken();
+        let (engine, load_before) = (self.server.usage()?, used(&self.receiver)?);
+        let from = self.receiver.taken().await?;
         let began = Instant::now();
         let accepted = load.run(span).await? * events;
         let accepted_per_sec = accepted as f64 / began.elapsed().as_secs_f64();
         let deliveries = accepted * self.webhooks as u64;
-        until(from + deliveries, || self.receiver.taken()).await?;
+        self.receiver.until_taken(from + deliveries).await?;
         let delivered_per_sec = deliveries as f64 / began.elapsed().as_secs_f64();
         let usage = self.server.usage()?;
         Ok(Row {
@@ -147,9 +147,15 @@ impl Setup {
             accepted_per_sec: Some(accepted_per_sec),
             delivered_per_sec: Some(delivered_per_sec),
             engine_cpu_us: Some(usage.cpu_us_each(engine, deliveries)),
-            load_cpu_us: Some(Usage::own()?.cpu_us_each(own, deliveries)),
+            load_cpu_us: Some(used(&self.receiver)?.cpu_us_each(load_before, deliveries)),
             resident_mib: Some(usage.resident_bytes_max >> 20),
             ..Row::default()
         })
     }
+}
+
+/// What producers and the receiver have used.
+fn used(receiver: &Receiver) -> anyhow::Result<Usage> {
+    let (producers, receiver) = (Usage::own()?, receiver.usage()?);
+    Ok(Usage { cpu: producers.cpu + receiver.cpu, ..producers })
 }
