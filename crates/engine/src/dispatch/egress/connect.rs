@@ -3,14 +3,10 @@
 //! Invariant: what is dialled is the very address that was checked, so that a name that changes its
 //! address between the two gains nothing. Read `stream.rs` next.
 
-use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
 use http::Uri;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
@@ -18,34 +14,23 @@ use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
-use tower::Service;
 
 use super::policy::Policy;
-use super::stream::{Io, Peer, Stream};
+use super::stream::{Io, Stream};
 use crate::dispatch::transport::FailureKind;
 
 /// Addresses of one name that are dialled, one after the other.
 const ADDRESSES_MAX: usize = 4;
 
-tokio::task_local! {
-    /// The address last dialled for the request that is being sent: what a deadline that passes before
-    /// there is a connection is recorded with.
-    pub(super) static DIALLED: Cell<Option<SocketAddr>>;
-}
-
 /// Makes connections.
-#[derive(Clone)]
-pub(super) struct Connector(Arc<Inner>);
-
-struct Inner {
+pub(super) struct Connector {
     policy: Policy,
     tls: TlsConnector,
     connect_timeout: Duration,
 }
 
-/// Why there is no connection. Travels through hyper's client as an error's source.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{detail}")]
+/// Why there is no connection.
+#[derive(Debug)]
 pub(super) struct ConnectError {
     pub(super) kind: FailureKind,
     pub(super) detail: String,
@@ -64,27 +49,15 @@ impl ConnectError {
 
 impl Connector {
     pub(super) fn new(policy: Policy, tls: Arc<ClientConfig>, connect_timeout: Duration) -> Self {
-        Self(Arc::new(Inner { policy, tls: TlsConnector::from(tls), connect_timeout }))
-    }
-}
-
-impl Service<Uri> for Connector {
-    type Response = Stream;
-    type Error = ConnectError;
-    type Future = BoxFuture<'static, Result<Stream, ConnectError>>;
-
-    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), ConnectError>> {
-        Poll::Ready(Ok(()))
+        Self { policy, tls: TlsConnector::from(tls), connect_timeout }
     }
 
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let inner = Arc::clone(&self.0);
-        async move { inner.connect(&uri).await }.boxed()
-    }
-}
-
-impl Inner {
-    async fn connect(&self, uri: &Uri) -> Result<Stream, ConnectError> {
+    /// Connects to the host of `uri`. What is dialled is noted in `dialled` before it is.
+    pub(super) async fn connect(
+        &self,
+        uri: &Uri,
+        dialled: &mut Option<SocketAddr>,
+    ) -> Result<Stream, ConnectError> {
         let tls = uri.scheme_str() == Some("https");
         let host = uri.host().unwrap_or_default();
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
@@ -92,15 +65,14 @@ impl Inner {
         let addresses = self.checked(host, port).await?;
         let mut last = ConnectError::new(FailureKind::Dns, "the name has no address");
         for address in addresses.into_iter().take(ADDRESSES_MAX) {
-            // Where a kept connection came free first, hyper goes on dialling outside of any request.
-            let _outside = DIALLED.try_with(|dialled| dialled.set(Some(address)));
+            *dialled = Some(address);
             let result = match self.dial(address).await {
                 Ok(tcp) if tls => self.agree(tcp, host, address).await,
                 Ok(tcp) => Ok(Io::Plain(TokioIo::new(tcp))),
                 Err(error) => Err(error),
             };
             match result {
-                Ok(io) => return Ok(Stream { peer: Peer(address), io }),
+                Ok(io) => return Ok(Stream { peer: address, io }),
                 Err(error) => last = error.at(address),
             }
         }

@@ -1,11 +1,16 @@
 //! The only room with sockets to webhooks: what may be dialled, how, and what comes back.
 //!
-//! The way of a request: `policy` looks at the URL, `connect` resolves the name, has every address
-//! checked and dials a checked one, `stream` is the connection, `send` makes the exchange within its
-//! deadline. Invariant: no address is dialled that the policy did not see.
+//! The way of a request: `policy` looks at the URL; `send` makes the exchange within its deadline, over a
+//! connection from `pool` or a new one: `connect` resolves the name, has every address checked and dials a checked
+//! one, `stream` is what it makes, `http1` and `http2` speak over it. `failed` says what went wrong. Invariant: no
+//! address is dialled that the policy did not see.
 
 mod connect;
+mod failed;
+mod http1;
+mod http2;
 mod policy;
+mod pool;
 mod send;
 mod stream;
 
@@ -15,6 +20,10 @@ use rustls::pki_types::CertificateDer;
 
 pub use policy::{Policy, RefusedAddress, RefusedUrl};
 pub use send::{HttpTransport, TransportError};
+
+/// The largest head of an answer, in bytes, and the most headers in it.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+const HEADERS_MAX: usize = 100;
 
 /// How requests are sent.
 #[derive(Debug, Clone)]

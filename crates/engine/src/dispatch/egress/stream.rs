@@ -1,6 +1,6 @@
 //! A connection: TCP, or TLS over it.
 //!
-//! Read `send.rs` next.
+//! Read `pool.rs` next.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,18 +8,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-/// The address that a connection goes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Peer(pub(super) SocketAddr);
-
 /// A connection to a webhook.
 pub(super) struct Stream {
-    pub(super) peer: Peer,
+    /// The address that it goes to.
+    pub(super) peer: SocketAddr,
     pub(super) io: Io,
 }
 
@@ -28,14 +24,12 @@ pub(super) enum Io {
     Tls(Box<TokioIo<TlsStream<TcpStream>>>),
 }
 
-impl Connection for Stream {
-    fn connected(&self) -> Connected {
-        let connected = Connected::new().extra(self.peer);
+impl Stream {
+    /// Whether both sides agreed on HTTP/2.
+    pub(super) fn is_http2(&self) -> bool {
         match &self.io {
-            Io::Tls(tls) if tls.inner().get_ref().1.alpn_protocol() == Some(b"h2") => {
-                connected.negotiated_h2()
-            }
-            Io::Plain(_) | Io::Tls(_) => connected,
+            Io::Tls(tls) => tls.inner().get_ref().1.alpn_protocol() == Some(b"h2"),
+            Io::Plain(_) => false,
         }
     }
 }
