@@ -3,6 +3,9 @@
 //! Source of every header: the contract's table. Invariant: the bytes that are signed are the bytes that
 //! are sent; the body was built once, when the event was accepted. Read `attempt.rs` next.
 
+use std::fmt::Display;
+
+use bytes::BytesMut;
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use vai_webhooks_wire::{UnixMs, sign};
@@ -14,70 +17,91 @@ use crate::webhook::live::Live;
 
 /// What the requests say they come from. Fixed by the seed.
 const AGENT: &str = "VAI-Portal-Webhook/1.0";
-/// How many headers of ours there are.
-const HEADERS: usize = 11;
+/// How many headers of ours there are, with the transport's `Host`.
+const HEADERS: usize = 12;
+/// What their values take, without the event's id and type, in bytes: enough for two secrets.
+const TEXTS_BYTES: usize = 320;
 
 /// The request of attempt `number` at `now`.
 pub(crate) fn request(live: &Live, event: &Sendable, number: u32, now: UnixMs, rng: &dyn Rng) -> Request {
     let (first, second) = live.secrets(now);
     let timestamp_secs = now.as_secs();
     let (id, body) = (event.id.as_str(), &event.body);
-
-    let mut signatures = sign::v1(first, id, timestamp_secs, body);
-    if let Some(second) = second {
-        signatures.push(' ');
-        signatures.push_str(&sign::v1(second, id, timestamp_secs, body));
-    }
-    if let Some(key) = &live.signing_key {
-        signatures.push(' ');
-        signatures.push_str(&sign::v1a(key, id, timestamp_secs, body));
-    }
-
+    let mut texts = Texts::with_capacity(TEXTS_BYTES + id.len() + event.event_type.len());
     let mut headers = HeaderMap::with_capacity(HEADERS + live.headers.len());
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-    let mut set = |name: &'static str, text: String| {
-        headers.insert(HeaderName::from_static(name), plain(text));
+    let mut set = |name: &'static str, value: HeaderValue| {
+        headers.insert(HeaderName::from_static(name), value);
     };
-    set("x-vai-event", event.event_type.to_string());
-    set("x-vai-webhook-id", live.stored.id.to_string());
-    set("x-vai-timestamp", now.0.to_string());
-    set("x-vai-signature", sign::legacy(first, body));
-    set("x-vai-attempt", number.to_string());
-    set("webhook-id", id.to_owned());
-    set("webhook-timestamp", timestamp_secs.to_string());
-    set("webhook-signature", signatures);
-    set("traceparent", traceparent(rng));
+    set("x-vai-event", texts.value(&event.event_type));
+    set("x-vai-webhook-id", live.id_header.clone());
+    set("x-vai-timestamp", texts.value(now.0));
+    set("x-vai-signature", texts.value(sign::legacy(first, body)));
+    set("x-vai-attempt", texts.value(number));
+    set("webhook-id", texts.value(id));
+    set("webhook-timestamp", texts.value(timestamp_secs));
+    texts.push(sign::v1(first, id, timestamp_secs, body));
+    if let Some(second) = second {
+        texts.push(' ');
+        texts.push(sign::v1(second, id, timestamp_secs, body));
+    }
+    if let Some(key) = &live.signing_key {
+        texts.push(' ');
+        texts.push(sign::v1a(key, id, timestamp_secs, body));
+    }
+    set("webhook-signature", texts.take());
+    traceparent(rng, &mut texts);
+    set("traceparent", texts.take());
     for (name, value) in &live.headers {
         headers.insert(name, value.clone());
     }
     Request { uri: live.uri.clone(), headers, body: event.body.clone(), timeout: live.timeout }
 }
 
-/// All of these texts are ids, types, numbers and encodings of a checked alphabet.
-fn plain(text: String) -> HeaderValue {
-    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+/// The values of a request's headers, one behind the other in one allocation. All are ids, types, numbers and
+/// encodings of a checked alphabet.
+struct Texts(BytesMut);
+
+impl Texts {
+    fn with_capacity(bytes: usize) -> Self {
+        Self(BytesMut::with_capacity(bytes))
+    }
+
+    fn push(&mut self, text: impl Display) {
+        use std::fmt::Write as _;
+        // A buffer takes every text.
+        let _always = write!(self.0, "{text}");
+    }
+
+    /// What was pushed since the last value.
+    fn take(&mut self) -> HeaderValue {
+        let text = self.0.split().freeze();
+        HeaderValue::from_maybe_shared(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+    }
+
+    fn value(&mut self, text: impl Display) -> HeaderValue {
+        self.push(text);
+        self.take()
+    }
 }
 
 /// A W3C trace context with a span of its own, sampled: `00-<trace>-<span>-01`.
-fn traceparent(rng: &dyn Rng) -> String {
-    use std::fmt::Write as _;
+fn traceparent(rng: &dyn Rng, texts: &mut Texts) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut random = [0_u8; 24];
     rng.fill(&mut random);
     // All zeros would be invalid in either part.
     random[0] |= 1;
     random[16] |= 1;
-    let mut text = String::with_capacity(55);
-    text.push_str("00-");
+    texts.0.extend_from_slice(b"00-");
     for (at, byte) in random.iter().enumerate() {
         if at == 16 {
-            text.push('-');
+            texts.0.extend_from_slice(b"-");
         }
-        // A String takes every text.
-        let _always = write!(text, "{byte:02x}");
+        texts.0.extend_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
     }
-    text.push_str("-01");
-    text
+    texts.0.extend_from_slice(b"-01");
 }
 
 #[cfg(test)]

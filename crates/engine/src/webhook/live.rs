@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, Uri};
+use http::{HeaderMap, HeaderValue, Uri};
 use vai_webhooks_wire::{Secret, SigningKey, UnixMs, WebhookId};
 
 use super::pattern::Pattern;
@@ -45,6 +45,8 @@ pub(crate) struct Live {
     pub(crate) stored: StoredWebhook,
     pub(crate) uri: Uri,
     pub(crate) patterns: Vec<Pattern>,
+    /// `X-VAI-Webhook-ID`.
+    pub(crate) id_header: HeaderValue,
     /// The owner's own headers.
     pub(crate) headers: HeaderMap,
     pub(crate) timeout: Duration,
@@ -82,7 +84,20 @@ impl Live {
         };
         let timeout = Duration::from_millis(u64::from(stored.config.timeout_ms));
         let room = Arc::default();
-        Ok(Self { uri, patterns, headers, timeout, secret, previous_secret, signing_key, room, stored })
+        let id_header =
+            HeaderValue::from_str(stored.id.as_str()).map_err(|_| damaged("its id".to_owned()))?;
+        Ok(Self {
+            id_header,
+            uri,
+            patterns,
+            headers,
+            timeout,
+            secret,
+            previous_secret,
+            signing_key,
+            room,
+            stored,
+        })
     }
 
     /// The same with the room that the webhook has in memory.
