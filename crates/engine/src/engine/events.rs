@@ -25,6 +25,9 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
+/// Events of a batch that are read at a stretch, before other calls have their turn.
+const STRETCH: usize = 32;
+
 /// The most entries of one page.
 pub const PAGE_MAX: usize = 250;
 /// Marks a cursor as one of ours.
@@ -92,6 +95,9 @@ impl Engine {
         let mut results = Vec::with_capacity(entries.len());
         let mut good = Vec::with_capacity(entries.len());
         for (at, entry) in entries.iter().enumerate() {
+            if at % STRETCH == STRETCH - 1 {
+                tokio::task::yield_now().await;
+            }
             let key = idempotency_key.map(|key| format!("{key}#{at}"));
             let prepared = Draft::from_json(entry)
                 .map_err(EngineError::Invalid)

@@ -105,6 +105,12 @@ impl Inner {
             Ok(result) => result,
             Err(_) => Err(self.cut_off(&progress, span)),
         };
+        match &result {
+            Ok(answer) => tracing::debug!(address = ?progress.address, status = answer.status, "answered"),
+            Err(failure) => {
+                tracing::debug!(address = ?progress.address, kind = failure.kind.as_str(), "failed")
+            }
+        }
         Exchange { address: progress.address, result }
     }
 

@@ -99,7 +99,6 @@ pub(super) fn settle(
     if row.is_none() {
         group.prompt.remove(*event);
     }
-    group.rows += 3;
     let stats = group.stats.entry(*webhook).or_default();
     stats.attempts += 1;
     if !settlement.exchanged.delivered() {
@@ -121,7 +120,6 @@ pub(super) fn park(connection: &Connection, group: &mut Group, parked: Parked) -
     if row_state(connection, event, webhook)?.is_none() {
         insert_row(connection, event, webhook, due)?;
         group.prompt.remove(event);
-        group.rows += 2;
     }
     Ok(())
 }
@@ -179,7 +177,6 @@ pub(super) fn cancel(
     let stats = group.stats.entry(webhook).or_default();
     stats.count(DeliveryState::Cancelled, count);
     stats.count(DeliveryState::Pending, -count);
-    group.rows += cancelled;
     Ok(u32::try_from(cancelled).unwrap_or(u32::MAX))
 }
 

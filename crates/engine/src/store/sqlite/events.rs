@@ -42,7 +42,6 @@ pub(super) fn accept(
             group.committed.fresh.push(Fresh { webhook, event: Arc::clone(&new.event), place });
         } else {
             deliveries::insert_row(connection, key, webhook, due)?;
-            group.rows += 2;
             let first = group.committed.due.entry(webhook).or_insert(due);
             *first = due.min(*first);
         }
@@ -86,7 +85,6 @@ pub(super) fn insert(
             Some(targets).filter(|targets| !targets.is_empty()),
             &new.event.body[..]
         ])?;
-    group.rows += 1;
     group.prompt.saw(new.event.key.0);
     group.types.saw(new.tenant, &new.event.event_type, new.now);
     Ok(())

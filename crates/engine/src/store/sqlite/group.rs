@@ -25,8 +25,6 @@ pub(super) struct Group {
     pub(super) types: Types,
     /// Prompt deliveries; stays from one group to the next.
     pub(super) prompt: Prompt,
-    /// Rows written so far.
-    pub(super) rows: usize,
     /// Whether the group must be committed before anything else is written.
     pub(super) ends: bool,
 }
@@ -41,7 +39,6 @@ impl Group {
             stats: HashMap::new(),
             types: Types::default(),
             prompt,
-            rows: 0,
             ends: false,
         }
     }

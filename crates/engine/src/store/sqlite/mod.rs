@@ -98,7 +98,7 @@ impl SqliteStore {
         F: FnOnce(&Connection, &mut group::Group) -> rusqlite::Result<T> + Send + 'static,
         T: Send + 'static,
     {
-        self.write_as(Kind::Call { bytes: 0 }, write)
+        self.write_as(Kind::Call { tenant: None, rows: 1, bytes: 0 }, write)
     }
 
     fn write_as<T, F>(&self, kind: Kind, write: F) -> Later<T>
@@ -157,13 +157,14 @@ impl Store for SqliteStore {
 
     fn accept(&self, events: Vec<AcceptEvent>) -> Later<Vec<Acceptance>> {
         let bytes = events.iter().map(|event| event.event.body.len()).sum();
-        self.write_as(Kind::Call { bytes }, move |connection, group| {
+        let tenant = events.first().map(|event| event.tenant);
+        self.write_as(Kind::Call { tenant, rows: events.len(), bytes }, move |connection, group| {
             events.into_iter().map(|event| events::accept(connection, group, event)).collect()
         })
     }
 
     fn settle(&self, settlements: Vec<Settlement>) -> Later<()> {
-        self.write_as(Kind::Result, move |connection, group| {
+        self.write_as(Kind::Result { rows: settlements.len() }, move |connection, group| {
             for settlement in &settlements {
                 deliveries::settle(connection, group, settlement)?;
                 if settlement.disables {
@@ -175,7 +176,7 @@ impl Store for SqliteStore {
     }
 
     fn park(&self, parked: Vec<Parked>) -> Later<()> {
-        self.write_as(Kind::Result, move |connection, group| {
+        self.write_as(Kind::Result { rows: parked.len() }, move |connection, group| {
             parked.into_iter().try_for_each(|parked| deliveries::park(connection, group, parked))
         })
     }
@@ -201,13 +202,13 @@ impl Store for SqliteStore {
     }
 
     fn cancel(&self, webhook: WebhookNo, limit: u32, _now: UnixMs) -> Later<u32> {
-        self.write_as(Kind::Result, move |connection, group| {
+        self.write_as(Kind::Result { rows: limit as usize }, move |connection, group| {
             deliveries::cancel(connection, group, webhook, limit)
         })
     }
 
     fn record_test(&self, event: AcceptEvent, settlement: Settlement) -> Later<()> {
-        self.write_as(Kind::Result, move |connection, group| {
+        self.write_as(Kind::Result { rows: 3 }, move |connection, group| {
             webhooks::record_test(connection, group, &event, &settlement)
         })
     }

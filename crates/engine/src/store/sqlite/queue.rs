@@ -1,42 +1,55 @@
-//! What waits for the writer, and how long the writer waits for more.
+//! What waits for the writer, in which order, and how long the writer waits for more.
 //!
-//! A commit costs the same whether it holds one write or a hundred, so that under load the writer takes
-//! its time until a group is worth its commit; alone, a write is never held up. Invariants: the queue is
-//! bounded in writes, bytes and time: beyond that an event is refused at once, so that what was accepted
-//! before is not held up; results of attempts are never refused. Read `writer.rs` next.
+//! A commit costs the same whether it holds one write or a hundred, so that under load the writer takes its time until
+//! a group is worth its commit; alone, a write is never held up. Tenants take turns: one that posts thousands of events
+//! holds up another's single one by a group at most. Invariants: the queue is bounded in writes, bytes and time, and no
+//! tenant can take more than half of what is left of it; beyond that an event is refused at once, so that what was
+//! accepted before is not held up; results of attempts are never refused, and go first. Read `writer.rs` next.
 
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::writer::Write;
+use crate::schedule::fair::Fair;
+use crate::tenant::TenantId;
 
-/// Writes that may wait for the writer.
-const WRITES_MAX: usize = 8_192;
+/// Calls that may wait for the writer.
+const CALLS_MAX: usize = 8_192;
 /// Bytes of events that may wait for the writer.
 const BYTES_MAX: usize = 64 * 1024 * 1024;
-/// How long the oldest write may have waited when another one comes.
+/// How long a tenant's oldest call may have waited when it makes another one.
 const WAIT_MAX: Duration = Duration::from_millis(1_000);
-/// The most writes in one commit.
-const GROUP_MAX: usize = 2_048;
-/// How many writes make a group worth its commit.
+/// Rows of results, and of calls, in one group, roughly: the write that crosses it is taken.
+const GROUP_ROWS_MAX: usize = 1_024;
+/// The rows that a tenant's turn is worth.
+const TURN_ROWS: i64 = 64;
+/// How many rows make a group worth its commit.
 const GROUP_GOOD: usize = 64;
 /// After a group of at least so many, more are waited for.
 const GROUP_CROWDED: usize = 8;
-/// How long a write that somebody waits for is held up at most, to share its commit.
+/// How long a call is held up at most, to share its commit.
 const LINGER: Duration = Duration::from_micros(700);
 /// The same for what nobody waits for: results of attempts.
 const LINGER_RESULTS: Duration = Duration::from_millis(2);
 
-/// Who waits for a write.
+/// Who waits for a write, and what it holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A caller, with so many bytes of events. It can be refused.
+    /// A caller. It can be refused.
     Call {
+        /// For whom; `None` where it is for no single tenant.
+        tenant: Option<TenantId>,
+        /// Rows that it writes, roughly.
+        rows: usize,
         /// Bytes of events.
         bytes: usize,
     },
-    /// A shard, with what has happened already.
-    Result,
+    /// A shard, with what has happened already: so many rows.
+    Result {
+        /// Rows that it writes, roughly.
+        rows: usize,
+    },
 }
 
 /// One write that waits.
@@ -56,11 +69,22 @@ pub(super) enum NotTaken {
     Closed,
 }
 
+/// The calls of one tenant.
 #[derive(Default)]
-struct State {
-    waiting: Vec<Waiting>,
+struct Calls {
+    waiting: VecDeque<Waiting>,
     bytes: usize,
-    calls: usize,
+}
+
+struct State {
+    results: VecDeque<Waiting>,
+    calls: HashMap<Option<TenantId>, Calls>,
+    turn: Fair<Option<TenantId>>,
+    /// Of all calls that wait.
+    calls_len: usize,
+    bytes: usize,
+    /// Of everything that waits.
+    rows: usize,
     /// Since when the oldest write in the group that is being committed has waited.
     committing_since: Option<Duration>,
     closed: bool,
@@ -71,10 +95,27 @@ struct State {
 }
 
 /// The queue.
-#[derive(Default)]
 pub(super) struct Queue {
     state: Mutex<State>,
     came: Condvar,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        let state = State {
+            results: VecDeque::new(),
+            calls: HashMap::new(),
+            turn: Fair::new(TURN_ROWS),
+            calls_len: 0,
+            bytes: 0,
+            rows: 0,
+            committing_since: None,
+            closed: false,
+            idle: false,
+            lingering: false,
+        };
+        Self { state: Mutex::new(state), came: Condvar::new() }
+    }
 }
 
 impl Queue {
@@ -84,16 +125,9 @@ impl Queue {
         if state.closed {
             return Err(NotTaken::Closed);
         }
-        if let Kind::Call { bytes } = waiting.kind {
-            if state.refuses(bytes, waiting.since) {
-                return Err(NotTaken::Full);
-            }
-            state.bytes += bytes;
-            state.calls += 1;
-        }
-        state.waiting.push(waiting);
+        state.push(waiting)?;
         // The first call ends the patience that results have.
-        let due = state.lingering && (state.calls == 1 || state.waiting.len() >= GROUP_GOOD);
+        let due = state.lingering && (state.calls_len == 1 || state.rows >= GROUP_GOOD);
         let wake = state.idle || due;
         drop(state);
         if wake {
@@ -103,14 +137,19 @@ impl Queue {
     }
 
     /// The next group, into `group`; `false` where the queue is closed and empty. `last` is the size of
-    /// the group before, `now` the clock.
-    pub(super) fn take(&self, group: &mut Vec<Waiting>, last: usize, now: impl Fn() -> Duration) -> bool {
+    /// the group before in rows, `now` the clock. Answers with the size of this one.
+    pub(super) fn take(
+        &self,
+        group: &mut Vec<Waiting>,
+        last: usize,
+        now: impl Fn() -> Duration,
+    ) -> Option<usize> {
         let mut state = self.lock();
         state.committing_since = None;
         loop {
-            while state.waiting.is_empty() {
+            while state.is_empty() {
                 if state.closed {
-                    return false;
+                    return None;
                 }
                 state.idle = true;
                 state = self.came.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -124,16 +163,10 @@ impl Queue {
             state = self.came.wait_timeout(state, linger).unwrap_or_else(PoisonError::into_inner).0;
             state.lingering = false;
         }
-        let count = state.waiting.len().min(GROUP_MAX);
-        group.extend(state.waiting.drain(..count));
-        for waiting in group.iter() {
-            if let Kind::Call { bytes } = waiting.kind {
-                state.bytes -= bytes;
-                state.calls -= 1;
-            }
-        }
-        state.committing_since = group.first().map(|first| first.since);
-        true
+        let rows = state.pop_results(group) + state.pop_calls(group);
+        state.rows -= rows;
+        state.committing_since = group.iter().map(|waiting| waiting.since).min();
+        Some(rows)
     }
 
     /// How long the oldest write that is not answered has waited.
@@ -153,28 +186,104 @@ impl Queue {
 }
 
 impl State {
-    fn oldest(&self) -> Option<Duration> {
-        self.committing_since.or_else(|| self.waiting.first().map(|first| first.since))
+    fn push(&mut self, waiting: Waiting) -> Result<(), NotTaken> {
+        match waiting.kind {
+            Kind::Result { rows } => {
+                self.rows += rows;
+                self.results.push_back(waiting);
+            }
+            Kind::Call { tenant, rows, bytes } => {
+                if self.refuses(tenant, bytes, waiting.since) {
+                    return Err(NotTaken::Full);
+                }
+                self.rows += rows;
+                self.bytes += bytes;
+                self.calls_len += 1;
+                let calls = self.calls.entry(tenant).or_default();
+                calls.bytes += bytes;
+                if calls.waiting.is_empty() {
+                    self.turn.activate(tenant, 1);
+                }
+                calls.waiting.push_back(waiting);
+            }
+        }
+        Ok(())
     }
 
-    fn refuses(&self, bytes: usize, now: Duration) -> bool {
-        let waited = self.oldest().map_or(Duration::ZERO, |since| now.saturating_sub(since));
+    fn pop_results(&mut self, group: &mut Vec<Waiting>) -> usize {
+        let mut all = 0;
+        while all < GROUP_ROWS_MAX
+            && let Some(waiting) = self.results.pop_front()
+        {
+            if let Kind::Result { rows } = waiting.kind {
+                all += rows;
+            }
+            group.push(waiting);
+        }
+        all
+    }
+
+    fn pop_calls(&mut self, group: &mut Vec<Waiting>) -> usize {
+        let mut all = 0;
+        while all < GROUP_ROWS_MAX
+            && let Some(tenant) = self.turn.next()
+        {
+            let Some(calls) = self.calls.get_mut(&tenant) else {
+                self.turn.forget(tenant);
+                continue;
+            };
+            if let Some(waiting) = calls.waiting.pop_front() {
+                if let Kind::Call { rows, bytes, .. } = waiting.kind {
+                    all += rows;
+                    calls.bytes -= bytes;
+                    self.bytes -= bytes;
+                    self.calls_len -= 1;
+                    self.turn.charge(tenant, i64::try_from(rows).unwrap_or(i64::MAX).max(1));
+                }
+                group.push(waiting);
+            }
+            if calls.waiting.is_empty() {
+                self.calls.remove(&tenant);
+                self.turn.forget(tenant);
+            }
+        }
+        all
+    }
+
+    fn is_empty(&self) -> bool {
+        self.results.is_empty() && self.calls.is_empty()
+    }
+
+    fn oldest(&self) -> Option<Duration> {
+        let calls = self.calls.values().filter_map(|calls| calls.waiting.front());
+        let waiting = calls.chain(self.results.front()).map(|waiting| waiting.since);
+        waiting.chain(self.committing_since).min()
+    }
+
+    fn refuses(&self, tenant: Option<TenantId>, bytes: usize, now: Duration) -> bool {
+        let own = self.calls.get(&tenant);
+        let (own_len, own_bytes) = own.map_or((0, 0), |calls| (calls.waiting.len(), calls.bytes));
+        let since = own.and_then(|calls| calls.waiting.front()).map(|front| front.since);
+        let waited =
+            since.or(self.committing_since).map_or(Duration::ZERO, |since| now.saturating_sub(since));
         // An event that is over the limit alone has its place where nothing else waits.
-        let no_room = self.bytes > 0 && self.bytes + bytes > BYTES_MAX;
-        no_room || self.calls >= WRITES_MAX || waited > WAIT_MAX
+        let no_bytes = self.bytes > 0 && own_bytes + bytes > BYTES_MAX.saturating_sub(self.bytes);
+        no_bytes || own_len >= CALLS_MAX.saturating_sub(self.calls_len) || waited > WAIT_MAX
     }
 
     /// How long to wait for more before this group is written.
     fn linger(&self, last: usize, now: Duration) -> Duration {
-        if self.closed || self.waiting.len() >= GROUP_GOOD {
+        if self.closed || self.rows >= GROUP_GOOD {
             return Duration::ZERO;
         }
-        let patience = match (self.calls, last) {
+        let patience = match (self.calls_len, last) {
             (0, _) => LINGER_RESULTS,
             (_, last) if last >= GROUP_CROWDED => LINGER,
             _ => Duration::ZERO,
         };
-        let since = self.waiting.first().map_or(now, |first| first.since);
-        (since + patience).saturating_sub(now)
+        (self.oldest().unwrap_or(now) + patience).saturating_sub(now)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,9 +21,6 @@ use super::stats;
 use crate::clock::Clock;
 use crate::store::{Committed, Hooks, Later, StoreError};
 
-/// The most rows in one commit, roughly: what is above goes into the next.
-const GROUP_ROWS_MAX: usize = 8_192;
-
 /// One write.
 pub(super) trait Write: Send {
     fn apply(&mut self, connection: &Connection, group: &mut Group) -> rusqlite::Result<()>;
@@ -132,8 +129,8 @@ impl Thread {
         let mut group = None;
         let mut prompt = Some(prompt);
         let mut last = 0;
-        while self.queue.take(&mut waiting, last, || self.clock.elapsed()) {
-            last = waiting.len();
+        while let Some(rows) = self.queue.take(&mut waiting, last, || self.clock.elapsed()) {
+            last = rows;
             let Some(hooks) = self.hooks.get() else {
                 waiting.drain(..).for_each(|it| it.write.answer(Err(StoreError::Closed)));
                 continue;
@@ -194,9 +191,8 @@ impl Thread {
         written: &mut Vec<Box<dyn Write>>,
     ) -> rusqlite::Result<()> {
         self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        (group.rows, group.ends) = (0, false);
+        group.ends = false;
         while !group.ends
-            && group.rows < GROUP_ROWS_MAX
             && let Some(mut write) = writes.next()
         {
             let applied = write.apply(&self.connection, group);
@@ -215,7 +211,7 @@ impl Thread {
         hooks.failed(error);
         self.queue.close();
         let mut rest = Vec::new();
-        while self.queue.take(&mut rest, 0, || self.clock.elapsed()) {
+        while self.queue.take(&mut rest, 0, || self.clock.elapsed()).is_some() {
             rest.drain(..).for_each(|it| it.write.answer(Err(error.clone())));
         }
     }
