@@ -4,12 +4,17 @@ use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
+use mimalloc::MiMalloc;
 use tracing_subscriber::EnvFilter;
 use vai_webhooks::client::{self, Call, EventCommand, KeyCommand, VerifyArgs, WebhookCommand};
 use vai_webhooks::config::ServeArgs;
 use vai_webhooks::demo::DemoArgs;
 use vai_webhooks::receive::ReceiveArgs;
 use vai_webhooks::{demo, receive, serve};
+
+/// Events are allocated by one thread and freed by another: measured in `docs/performance.md`.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Accepts events, keeps them, signs and delivers them, retries, and tells what became of each
 #[derive(Debug, Parser)]

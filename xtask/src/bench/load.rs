@@ -11,7 +11,9 @@ use bytes::Bytes;
 use http::{Request, Uri, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
@@ -35,12 +37,20 @@ pub struct Load {
     /// Posted in turn.
     pub shots: Arc<Vec<Shot>>,
     pub connections: usize,
+    /// Over bare connections, in place of a pooled client.
+    pub bare: bool,
 }
 
 impl Load {
     /// Posts the same body again and again.
     pub fn of(url: String, key: &'static str, body: String, connections: usize) -> Self {
-        Self { url, key, shots: Arc::new(vec![Shot { body: body.into(), tenant: None }]), connections }
+        Self {
+            url,
+            key,
+            shots: Arc::new(vec![Shot { body: body.into(), tenant: None }]),
+            connections,
+            bare: false,
+        }
     }
 
     /// Posts for `span`; gives how many were answered 2xx. Any other answer is an error.
@@ -113,32 +123,54 @@ impl Load {
     }
 }
 
+/// One connection of a producer.
 struct Connection {
-    sender: SendRequest<Full<Bytes>>,
+    sender: Sender,
     uri: Uri,
     bearer: String,
+}
+
+enum Sender {
+    /// hyper's pooled client, which most HTTP clients are made of.
+    Usual(Box<Client<HttpConnector, Full<Bytes>>>),
+    /// A bare connection of hyper's.
+    Bare(SendRequest<Full<Bytes>>),
 }
 
 impl Connection {
     async fn open(load: &Load) -> anyhow::Result<Self> {
         let uri: Uri = load.url.parse()?;
-        let tcp = TcpStream::connect(uri.authority().context("a host")?.as_str()).await?;
-        tcp.set_nodelay(true)?;
-        let (sender, connection) = http1::handshake::<_, Full<Bytes>>(TokioIo::new(tcp)).await?;
-        tokio::spawn(connection);
+        let sender = if load.bare {
+            let tcp = TcpStream::connect(uri.authority().context("a host")?.as_str()).await?;
+            tcp.set_nodelay(true)?;
+            let (sender, connection) = http1::handshake::<_, Full<Bytes>>(TokioIo::new(tcp)).await?;
+            tokio::spawn(connection);
+            Sender::Bare(sender)
+        } else {
+            let mut connector = HttpConnector::new();
+            connector.set_nodelay(true);
+            Sender::Usual(Box::new(Client::builder(TokioExecutor::new()).build(connector)))
+        };
         Ok(Self { sender, uri, bearer: format!("Bearer {}", load.key) })
     }
 
     async fn post(&mut self, shot: &Shot) -> anyhow::Result<()> {
-        let host = self.uri.authority().context("a host")?.as_str();
-        let mut request = Request::post(self.uri.path())
-            .header(header::HOST, host)
+        let mut request = Request::post(self.uri.clone())
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::AUTHORIZATION, &self.bearer);
         if let Some(tenant) = &shot.tenant {
             request = request.header("x-vai-tenant", tenant);
         }
-        let response = self.sender.send_request(request.body(Full::new(shot.body.clone()))?).await?;
+        let mut request = request.body(Full::new(shot.body.clone()))?;
+        let response = match &mut self.sender {
+            Sender::Usual(client) => client.request(request).await?,
+            Sender::Bare(sender) => {
+                let host = self.uri.authority().context("a host")?.as_str().parse()?;
+                request.headers_mut().insert(header::HOST, host);
+                *request.uri_mut() = self.uri.path().parse()?;
+                sender.send_request(request).await?
+            }
+        };
         let status = response.status();
         let answer = response.into_body().collect().await?.to_bytes();
         if !status.is_success() {

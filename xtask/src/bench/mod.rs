@@ -1,9 +1,9 @@
 //! `cargo xtask bench`: the release binary, as users run it, next to the same producers without it.
 //!
 //! Producers (this process), the server and each receiver are processes of their own on one machine. `direct`
-//! posts straight to a receiver: the ceiling, measured before and after whatever is held against it. Producers
-//! and receivers speak over hyper, as the server does, so that a ratio tells what the server adds, not whose HTTP
-//! is quicker. Durability is never switched off. Figures of different machines compare by their ratios alone.
+//! posts straight to a receiver: the ceiling, measured before and after whatever is held against it. Producers use
+//! hyper's pooled client and receivers axum, as those of our users do who write in Rust; `direct, bare` shows what bare
+//! connections of hyper's would make of it. Durability is never switched off. Figures of different machines compare by their ratios alone.
 
 mod crowd;
 mod events;
@@ -154,6 +154,8 @@ impl Bench<'_> {
         match mode {
             Mode::Direct => {
                 let row = throughput::direct(span, connections).await?;
+                self.keep(row);
+                let row = throughput::bare(span, connections).await?;
                 self.keep(row);
             }
             Mode::Single => {

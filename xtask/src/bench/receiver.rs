@@ -12,6 +12,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use axum::Router;
+use axum::body::{Body, HttpBody};
+use axum::serve::ListenerExt as _;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::{BodyExt as _, Full};
@@ -23,7 +26,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 
 use super::latency::{Arrivals, Spread};
@@ -37,6 +40,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub enum Mood {
     /// 200, at once.
     Takes,
+    /// The same over bare connections of hyper's, in place of axum.
+    Bare,
     /// 500 to so many first attempts of a hundred, chosen by the event's id.
     FailsFirst(u64),
     /// 500, always.
@@ -52,6 +57,7 @@ impl FromStr for Mood {
         let (name, number) = text.split_once(':').unwrap_or((text, "0"));
         Ok(match name {
             "takes" => Self::Takes,
+            "bare" => Self::Bare,
             "fails-first" => Self::FailsFirst(number.parse()?),
             "refuses" => Self::Refuses,
             "hangs" => Self::Hangs(number.parse()?),
@@ -64,6 +70,7 @@ impl std::fmt::Display for Mood {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Takes => f.write_str("takes"),
+            Self::Bare => f.write_str("bare"),
             Self::FailsFirst(percent) => write!(f, "fails-first:{percent}"),
             Self::Refuses => f.write_str("refuses"),
             Self::Hangs(ms) => write!(f, "hangs:{ms}"),
@@ -146,18 +153,28 @@ pub async fn serve(mood: Mood) -> anyhow::Result<()> {
     println!("http://{}", listener.local_addr()?);
     let (taken, seen) = (AtomicU64::new(0), AtomicU64::new(0));
     let shared = Arc::new(Shared { mood, taken, seen, arrivals: Arrivals::default() });
+    if !matches!(mood, Mood::Bare) {
+        let take = move |request: Request<Body>| answer(request, Arc::clone(&shared));
+        let router = Router::new().fallback(take);
+        return Ok(axum::serve(listener.tap_io(nodelay), router).await?);
+    }
     while let Ok((tcp, _)) = listener.accept().await {
-        // Where this fails the connection is gone anyway.
-        let _gone = tcp.set_nodelay(true);
+        let mut tcp = tcp;
+        nodelay(&mut tcp);
         let shared = Arc::clone(&shared);
-        let service = service_fn(move |request| answer(request, Arc::clone(&shared)));
+        let service = service_fn(move |request: Request<Incoming>| answer(request, Arc::clone(&shared)));
         tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(tcp), service));
     }
     Ok(())
 }
 
-async fn answer(
-    request: Request<Incoming>,
+fn nodelay(tcp: &mut TcpStream) {
+    // Where this fails the connection is gone anyway.
+    let _gone = tcp.set_nodelay(true);
+}
+
+async fn answer<B: HttpBody>(
+    request: Request<B>,
     shared: Arc<Shared>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     if request.method() == Method::GET {
@@ -169,7 +186,7 @@ async fn answer(
         return Ok(Response::new(text.into()));
     }
     let fails = match shared.mood {
-        Mood::Takes => false,
+        Mood::Takes | Mood::Bare => false,
         Mood::Refuses => true,
         Mood::FailsFirst(percent) => fails_first(request.headers(), percent),
         Mood::Hangs(ms) => {

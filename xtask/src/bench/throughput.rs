@@ -25,13 +25,23 @@ const FLAKY_WAIT_MS: u64 = 100;
 
 /// Producers straight to a receiver: the ceiling.
 pub async fn direct(span: Duration, connections: usize) -> anyhow::Result<Row> {
-    let receiver = Receiver::start(Mood::Takes).await?;
+    straight("direct", Mood::Takes, span, connections).await
+}
+
+/// The same over bare connections of hyper's, without what producers and receivers usually have around them.
+pub async fn bare(span: Duration, connections: usize) -> anyhow::Result<Row> {
+    straight("direct, bare", Mood::Bare, span, connections).await
+}
+
+async fn straight(mode: &str, mood: Mood, span: Duration, connections: usize) -> anyhow::Result<Row> {
+    let receiver = Receiver::start(mood).await?;
     let load = Load::of(receiver.url.clone(), "", events::message(), connections);
+    let load = Load { bare: matches!(mood, Mood::Bare), ..load };
     let before = used(&receiver)?;
     let count = load.run(span).await?;
     let per_sec = count as f64 / span.as_secs_f64();
     Ok(Row {
-        mode: "direct".to_owned(),
+        mode: mode.to_owned(),
         delivered_per_sec: Some(per_sec),
         load_cpu_us: Some(used(&receiver)?.cpu_us_each(before, count)),
         ..Row::default()
@@ -118,8 +128,13 @@ impl Setup {
         events: u64,
     ) -> anyhow::Result<Row> {
         let path = if events == 1 { "/v1/events" } else { "/v1/events/batch" };
-        let load =
-            Load { url: format!("{}{path}", self.server.url), key: KEY, shots: Arc::new(shots), connections };
+        let load = Load {
+            url: format!("{}{path}", self.server.url),
+            key: KEY,
+            shots: Arc::new(shots),
+            connections,
+            bare: false,
+        };
         let row = self.measured(mode, span, &load, events).await?;
         self.server.stop().await?;
         Ok(row)

@@ -1,7 +1,8 @@
 //! How many attempts one webhook may have under way, and what one of them takes.
 //!
-//! The limit begins low, doubles with each round of good answers, and halves on overload; from then on
-//! it grows by one for a round. Pure: times are passed in. Read `slots.rs` next.
+//! The limit begins low, doubles with each round of good answers as long as they come as quickly as the quickest, and
+//! halves on overload; from then on it grows by one for a round. Answers that take ever longer say that more attempts
+//! at once would only wait in line at the receiver. Pure: times are passed in. Read `slots.rs` next.
 
 use std::time::Duration;
 
@@ -12,6 +13,11 @@ const LIMIT_AT_FIRST: u32 = 8;
 const LIMIT_MAX: u32 = 256;
 /// A webhook whose attempts take longer is slow.
 const SLOW: Duration = Duration::from_millis(1_000);
+/// An answer is as quick as ever where it took no more than twice what the quickest took, or than this, in
+/// microseconds.
+const QUICK_US: i64 = 5_000;
+/// The quickest of so many answers is forgotten for the quickest of the next ones: a route can get longer.
+const QUICKEST_OF: u32 = 1_024;
 /// What an attempt is taken for as long as nothing is known, in microseconds.
 const GUESS_US: i64 = 20_000;
 
@@ -36,12 +42,23 @@ pub(crate) struct Pace {
     good: u32,
     /// What an attempt takes, smoothed, in microseconds.
     smoothed_us: Option<i64>,
+    /// What the quickest took, of the answers before these and of these, in microseconds.
+    quickest_us: [i64; 2],
+    /// How many these are.
+    answers: u32,
 }
 
 impl Pace {
     /// Nothing is known.
     pub(crate) fn new() -> Self {
-        Self { limit: LIMIT_AT_FIRST, halved: false, good: 0, smoothed_us: None }
+        Self {
+            limit: LIMIT_AT_FIRST,
+            halved: false,
+            good: 0,
+            smoothed_us: None,
+            quickest_us: [i64::MAX; 2],
+            answers: 0,
+        }
     }
 
     /// Attempts that may be under way.
@@ -79,6 +96,7 @@ impl Pace {
                 self.limit = (self.limit / 2).max(1);
                 (self.halved, self.good) = (true, 0);
             }
+            Strain::None if !self.is_as_quick_as_ever(took_us) => self.good = 0,
             Strain::None => {
                 self.good += 1;
                 if !self.halved || self.good >= self.limit {
@@ -87,6 +105,18 @@ impl Pace {
                 }
             }
         }
+    }
+}
+
+impl Pace {
+    fn is_as_quick_as_ever(&mut self, took_us: i64) -> bool {
+        self.answers += 1;
+        if self.answers > QUICKEST_OF {
+            (self.quickest_us, self.answers) = ([self.quickest_us[1], i64::MAX], 1);
+        }
+        self.quickest_us[1] = self.quickest_us[1].min(took_us);
+        let quickest_us = self.quickest_us[0].min(self.quickest_us[1]);
+        took_us <= QUICK_US.max(quickest_us.saturating_mul(2))
     }
 }
 
@@ -126,6 +156,26 @@ mod tests {
         assert_eq!(pace.limit(), 17);
         (0..10).for_each(|_| pace.ended(Strain::Overloaded, Duration::ZERO));
         assert_eq!(pace.limit(), 1);
+    }
+
+    #[test]
+    fn the_limit_stays_where_answers_take_longer_the_more_there_are_at_once() {
+        let mut pace = Pace::new();
+        good(&mut pace, 8);
+        (0..1_000).for_each(|_| pace.ended(Strain::None, Duration::from_millis(6)));
+        assert_eq!(pace.limit(), 16, "they took 1 ms before");
+        // A webhook that is far away is no queue: all of its answers take that long.
+        let mut far = Pace::new();
+        (0..1_000).for_each(|_| far.ended(Strain::None, Duration::from_millis(150)));
+        assert_eq!(far.limit(), LIMIT_MAX);
+    }
+
+    #[test]
+    fn a_route_that_got_longer_is_the_new_measure_after_a_while() {
+        let mut pace = Pace::new();
+        good(&mut pace, 8);
+        (0..3 * QUICKEST_OF).for_each(|_| pace.ended(Strain::None, Duration::from_millis(100)));
+        assert_eq!(pace.limit(), LIMIT_MAX);
     }
 
     #[test]
