@@ -84,10 +84,23 @@ pub(crate) fn starts_with(text: &str) -> String {
     text.chars().take(STARTS_WITH_CHARS).collect()
 }
 
+#[derive(Clone, Default)]
+struct Tenants {
+    ids: HashMap<TenantName, TenantId>,
+    names: HashMap<TenantId, TenantName>,
+}
+
+impl Tenants {
+    fn add(&mut self, name: TenantName, id: TenantId) {
+        self.names.insert(id, name.clone());
+        self.ids.insert(name, id);
+    }
+}
+
 /// All live keys and tenants, in memory.
 pub(crate) struct KeyRing {
     keys: ArcSwap<HashMap<[u8; 32], StoredKey>>,
-    tenants: ArcSwap<HashMap<TenantName, TenantId>>,
+    tenants: ArcSwap<Tenants>,
     /// Held by whoever changes either.
     changing: Mutex<()>,
 }
@@ -95,10 +108,11 @@ pub(crate) struct KeyRing {
 impl KeyRing {
     pub(crate) fn load(keys: Vec<StoredKey>, tenants: Vec<(TenantId, TenantName)>) -> Self {
         let keys: HashMap<_, _> = keys.into_iter().map(|key| (key.hash, key)).collect();
-        let tenants: HashMap<_, _> = tenants.into_iter().map(|(id, name)| (name, id)).collect();
+        let mut all = Tenants::default();
+        tenants.into_iter().for_each(|(id, name)| all.add(name, id));
         Self {
             keys: ArcSwap::from_pointee(keys),
-            tenants: ArcSwap::from_pointee(tenants),
+            tenants: ArcSwap::from_pointee(all),
             changing: Mutex::new(()),
         }
     }
@@ -114,17 +128,17 @@ impl KeyRing {
     }
 
     pub(crate) fn tenant(&self, name: &TenantName) -> Option<TenantId> {
-        self.tenants.load().get(name).copied()
+        self.tenants.load().ids.get(name).copied()
     }
 
     pub(crate) fn tenant_name(&self, id: TenantId) -> Option<TenantName> {
-        self.tenants.load().iter().find(|(_, of)| **of == id).map(|(name, _)| name.clone())
+        self.tenants.load().names.get(&id).cloned()
     }
 
     pub(crate) fn add_tenant(&self, name: TenantName, id: TenantId) {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut tenants = HashMap::clone(&self.tenants.load());
-        tenants.insert(name, id);
+        let mut tenants = Tenants::clone(&self.tenants.load());
+        tenants.add(name, id);
         self.tenants.store(Arc::new(tenants));
     }
 

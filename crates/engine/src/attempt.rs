@@ -75,6 +75,19 @@ impl Exchanged {
         }
     }
 
+    /// Nothing was sent, for this reason.
+    pub(crate) fn unsent(failure: Option<FailureKind>, detail: String) -> Self {
+        Self {
+            took: Duration::ZERO,
+            address: None,
+            status: None,
+            failure,
+            detail: Some(detail),
+            answer: Bytes::new(),
+            answer_cut: false,
+        }
+    }
+
     /// Whether it delivered: a complete answer with a 2xx status.
     #[must_use]
     pub fn delivered(&self) -> bool {
@@ -88,7 +101,8 @@ impl Exchanged {
             (Some(kind), _, Some(detail)) => format!("{}: {detail}", kind.as_str()),
             (Some(kind), _, None) => kind.as_str().to_owned(),
             (None, Some(status), _) => format!("status {status}"),
-            (None, None, _) => "no answer".to_owned(),
+            (None, None, Some(detail)) => detail.clone(),
+            (None, None, None) => "no answer".to_owned(),
         }
     }
 }

@@ -5,6 +5,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::dispatch::transport::FailureKind;
+use crate::intake::admission::Shed;
 
 /// Counted since the start of the process.
 #[derive(Debug, Default)]
@@ -12,6 +13,9 @@ pub(crate) struct Counters {
     pub(crate) events_accepted: Count,
     pub(crate) events_repeated: Count,
     pub(crate) events_refused: Count,
+    pub(crate) schema_warned: Count,
+    pub(crate) schema_refused: Count,
+    pub(crate) events_shed: [Count; Shed::ALL.len()],
     pub(crate) delivered: Count,
     pub(crate) retried: Count,
     pub(crate) exhausted: Count,
@@ -49,11 +53,20 @@ impl Counters {
         }
     }
 
+    pub(crate) fn shed(&self, reason: Shed, events: usize) {
+        if let Some(at) = Shed::ALL.iter().position(|known| *known == reason) {
+            self.events_shed[at].add(u64::try_from(events).unwrap_or_default());
+        }
+    }
+
     pub(crate) fn snapshot(&self) -> Counts {
         Counts {
             events_accepted: self.events_accepted.get(),
             events_repeated: self.events_repeated.get(),
             events_refused: self.events_refused.get(),
+            schema_warned: self.schema_warned.get(),
+            schema_refused: self.schema_refused.get(),
+            events_shed: std::array::from_fn(|at| (Shed::ALL[at], self.events_shed[at].get())),
             delivered: self.delivered.get(),
             retried: self.retried.get(),
             exhausted: self.exhausted.get(),
@@ -75,8 +88,14 @@ pub struct Counts {
     pub events_accepted: u64,
     /// Events that were accepted before and posted again.
     pub events_repeated: u64,
-    /// Events that were refused.
+    /// Events that were refused for what they were.
     pub events_refused: u64,
+    /// Events that were not as their schema has them, and were accepted.
+    pub schema_warned: u64,
+    /// Events that were refused for that.
+    pub schema_refused: u64,
+    /// Events that were not taken although nothing was wrong with them, by reason.
+    pub events_shed: [(Shed, u64); Shed::ALL.len()],
     /// Deliveries that were taken.
     pub delivered: u64,
     /// Attempts after which another one follows.

@@ -30,6 +30,12 @@ pub enum EngineError {
     /// The input is at fault: every field that is, at once.
     #[error("{}", list(.0))]
     Invalid(Vec<FieldProblem>),
+    /// The event's data is not as the schema of its type has it: every place where it is not, at once.
+    #[error("{}", list(.0))]
+    Violates(Vec<FieldProblem>),
+    /// The new schema breaks consumers of the one before: everything that it breaks, at once.
+    #[error("{}", list(.0))]
+    Breaking(Vec<FieldProblem>),
     /// The named thing does not exist for this tenant.
     #[error("there is no such {0}")]
     NotFound(&'static str),
@@ -55,6 +61,32 @@ pub enum EngineError {
     /// Too much is waiting to be written; the same call can succeed later.
     #[error("the engine is busy; try again in a moment")]
     Busy,
+    /// The disk has no more room than its reserve, which is for what was accepted before; the same call can succeed
+    /// when there is room again.
+    #[error(
+        "the disk has {free_mib} MiB left and keeps {reserve_mib} for what was accepted; deliveries go on, new events \
+         are taken when there is room again"
+    )]
+    DiskReserve {
+        /// What is left, in MiB.
+        free_mib: u64,
+        /// What is kept, in MiB.
+        reserve_mib: u64,
+    },
+    /// The tenant has too many deliveries pending; the same call can succeed when its webhooks have taken some.
+    #[error(
+        "{pending} deliveries of this tenant wait already, and {max} may; see which webhooks do not take theirs \
+         (GET /v1/webhooks/{{id}}/stats), and mend, pause or delete them"
+    )]
+    Backlog {
+        /// How many are.
+        pending: u64,
+        /// How many may.
+        max: u64,
+    },
+    /// The link to an event was good once.
+    #[error("this link has expired; ask the sender to send the event again, which renews it")]
+    LinkExpired,
     /// The engine is closing, or has closed.
     #[error("the engine is shutting down")]
     ShuttingDown,
@@ -67,6 +99,7 @@ impl From<StoreError> for EngineError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Busy => Self::Busy,
+            StoreError::DiskReserve { free_mib, reserve_mib } => Self::DiskReserve { free_mib, reserve_mib },
             other => Self::Store(other),
         }
     }

@@ -7,7 +7,9 @@ use bytes::Bytes;
 use vai_webhooks_wire::{DeliveryId, EventId, UnixMs, WebhookId};
 
 use crate::attempt::Attempt;
+use crate::error::FieldProblem;
 use crate::key::EventKey;
+use crate::webhook::Format;
 
 /// An event as a producer gives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +50,8 @@ pub struct Accepted {
     pub id: EventId,
     /// Whether it had been accepted before: then nothing was written or sent.
     pub duplicate: bool,
+    /// Where its data is not as the schema of its type has it, and was accepted all the same.
+    pub violations: Vec<FieldProblem>,
 }
 
 /// Why an event went to no webhook, as found when it was committed.
@@ -116,6 +120,8 @@ pub struct DeliveryCounts {
     pub failed: u32,
     /// Given up because their webhooks were deleted.
     pub cancelled: u32,
+    /// Dropped by their webhooks' transformations.
+    pub dropped: u32,
 }
 
 /// An accepted event with its body.
@@ -140,6 +146,8 @@ pub enum DeliveryState {
     Cancelled,
     /// The webhook answered 410. Final; may be sent again by hand.
     Rejected,
+    /// The webhook's transformation returned `null`. Final.
+    Dropped,
 }
 
 impl DeliveryState {
@@ -152,6 +160,7 @@ impl DeliveryState {
             Self::Exhausted => "exhausted",
             Self::Cancelled => "cancelled",
             Self::Rejected => "rejected",
+            Self::Dropped => "dropped",
         }
     }
 }
@@ -167,8 +176,16 @@ pub struct Delivery {
     pub webhook_id: WebhookId,
     /// Where it stands.
     pub state: DeliveryState,
-    /// When the next attempt is due, while it is pending.
+    /// When the next attempt is due, while it is pending and not held.
     pub next_attempt_at: Option<UnixMs>,
+    /// Whether it waits for its webhook's transformation to be mended.
+    pub held: bool,
+    /// Why it is held, or was dropped.
+    pub reason: Option<String>,
+    /// How it is written.
+    pub format: Format,
+    /// The version of the webhook's transformation that shapes it; `None` where none does.
+    pub transform_version: Option<u32>,
     /// Its attempts so far, oldest first.
     pub attempts: Vec<Attempt>,
 }

@@ -34,6 +34,7 @@
 
 mod access;
 mod attempt;
+pub mod catalog;
 mod clock;
 mod counters;
 mod dispatch;
@@ -43,12 +44,14 @@ mod event;
 mod fields;
 mod intake;
 mod key;
+mod link;
 mod outcome;
 mod parts;
 mod rng;
 mod schedule;
 pub mod store;
 mod tenant;
+mod transform;
 mod webhook;
 
 pub use access::{ApiKey, Principal, StoredKey};
@@ -58,15 +61,21 @@ pub use counters::Counts;
 pub use dispatch::transport::Transport;
 pub use dispatch::{egress, transport};
 pub use engine::{
-    Engine, EngineOptions, EngineParts, PAGE_MAX, Page, ROTATION_GRACE_MS, Redacted, Registered, Shards,
-    StartError, TestResult,
+    Engine, EngineOptions, EngineParts, EventType, EventTypeVersion, PAGE_MAX, Page, PutEventType,
+    ROTATION_GRACE_MS, Redacted, Registered, Shards, StartError, TestResult, Trial, TrialOutput,
 };
 pub use error::{EngineError, FieldProblem};
 pub use event::{Accepted, Delivery, DeliveryCounts, DeliveryState, Event, EventSummary, NewEvent, Nowhere};
+pub use intake::admission::{BACKLOG_MAX, DISK_RESERVE_BYTES, Shed};
 pub use intake::{BATCH_MAX, EVENT_BYTES_MAX, split_batch};
 pub use key::{AttemptKey, EventKey, Realm, WebhookNo};
+pub use link::LINK_LIFE;
 pub use rng::{Rng, SystemRng};
 pub use store::sqlite::{OpenError, SqliteStore};
-pub use store::{Stats, Store, StoreError};
+pub use store::{Stats, Store, StoreError, StoredScript};
 pub use tenant::{DEFAULT_TENANT, TenantId, TenantName, TenantNameError};
-pub use webhook::{NewWebhook, RetryPolicy, Webhook, WebhookChange, WebhookConfig, WebhookStatus};
+pub use transform::{CPU_TIME_MAX, ScriptError, ScriptErrorKind};
+pub use webhook::{
+    Form, Format, NewWebhook, OnError, RetryPolicy, ScriptInput, Transform, TransformInput, Webhook,
+    WebhookChange, WebhookConfig, WebhookStatus,
+};

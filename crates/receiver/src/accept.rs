@@ -73,7 +73,8 @@ pub(crate) fn accept(
     })
 }
 
-fn sha256_identity(digest: &[u8; 32]) -> String {
+/// The identity of a body without an id.
+pub(crate) fn sha256_identity(digest: &[u8; 32]) -> String {
     use std::fmt::Write;
     let mut text = String::with_capacity("sha256:".len() + 2 * digest.len());
     text.push_str("sha256:");

@@ -27,6 +27,6 @@ impl Event {
     /// The body's parts, borrowed from it. It was parsed once before it was stored, so that an error
     /// here means that the store's file was changed by somebody else.
     pub fn envelope(&self) -> Result<Envelope<'_>, EnvelopeError> {
-        Envelope::parse(&self.body)
+        Envelope::parse_again(&self.body)
     }
 }

@@ -10,12 +10,18 @@ use std::time::Duration;
 use axum::Router;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
-use vai_webhooks_wire::{Secret, Verifier, VerifyingKey};
+use vai_webhooks_wire::{Secret, UnixMs, Verifier, VerifyingKey};
 
-use crate::intake::{BODIES_BYTES_MAX, router};
+use crate::config::{ConfigError, SinkConfig};
+use crate::console::{self, AccessKey};
+use crate::derive::{self, Consumer};
+use crate::inbox::{Fed, GIVE_UP_MS, Inbox, RETAIN_MS, Start, Wanted, retention};
+use crate::intake::{self, BODIES_BYTES_MAX};
 use crate::observe::{Observation, Observer};
 use crate::rejected::Rejected;
 use crate::route::{Filter, Handler, Routes};
+use crate::rule::Rule;
+use crate::sink::Sink;
 use crate::store::reader::Reader;
 use crate::store::{OpenError, Store};
 use crate::worker::Worker;
@@ -37,6 +43,9 @@ pub enum BuildError {
     /// The data directory could not be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// A sink's configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
 }
 
 /// What bounds a single request.
@@ -52,8 +61,14 @@ pub(crate) struct Shared {
     pub(crate) store: Store,
     /// One permit for each byte of a body in memory.
     pub(crate) memory: Arc<Semaphore>,
+    pub(crate) inbox: Inbox,
+    /// Whether summaries are kept, and can be asked for.
+    pub(crate) summaries: bool,
     pub(crate) rejected: Rejected,
     pub(crate) observer: Option<Observer>,
+    /// What the routes about the receiver itself are opened with.
+    pub(crate) key: Option<AccessKey>,
+    pub(crate) started_at: UnixMs,
 }
 
 /// Verifies, stores each event once, and hands it to handlers.
@@ -61,6 +76,16 @@ pub struct Receiver {
     shared: Arc<Shared>,
     /// Taken by the first `close`.
     worker: Mutex<Option<JoinHandle<()>>>,
+    retention: Option<JoinHandle<()>>,
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        // It holds the store, which ends with its last holder.
+        if let Some(retention) = &self.retention {
+            retention.abort();
+        }
+    }
 }
 
 impl Receiver {
@@ -73,14 +98,25 @@ impl Receiver {
             routes: Routes::default(),
             bad_filter: None,
             observer: None,
+            configured: Vec::new(),
+            sinks: Vec::new(),
+            give_up: Duration::from_millis(GIVE_UP_MS),
+            consumers: Vec::new(),
+            key: None,
+            retain: Some(Duration::from_millis(RETAIN_MS)),
         }
         .accept_legacy(true)
     }
 
-    /// The contract's routes: `POST /webhooks/vai`, `GET /health`, `GET /webhook/status`.
-    /// Any number of routers may be made; all lead to this receiver.
+    /// The contract's routes, `POST /webhooks/vai`, `GET /health`, `GET /webhook/status`, and those about the receiver
+    /// itself. Any number of routers may be made; all lead to this receiver.
     pub fn router(&self) -> Router {
-        router(self.shared.clone())
+        intake::router(self.shared.clone()).merge(console::router(self.shared.clone()))
+    }
+
+    /// What every request needs.
+    pub(crate) fn shared_handle(&self) -> Arc<Shared> {
+        self.shared.clone()
     }
 
     /// Returns when the store has failed for good. From then on every event is answered 503, and
@@ -93,14 +129,15 @@ impl Receiver {
         }
     }
 
-    /// Stores what waits, lets handlers finish what is stored for at most `deadline`, and closes the
-    /// file. Requests that come later are answered 503. A second call does nothing.
+    /// Stores what waits, lets sinks finish the batch they have and handlers what is stored, for at most
+    /// `deadline`, and closes the file. Requests that come later are answered 503. A second call does nothing.
     ///
-    /// Returns false where handlers were stopped at the deadline: what they had not taken, they will
-    /// not get.
+    /// Returns false where sinks or handlers were stopped at the deadline. What sinks had not taken they get at
+    /// the next start; what handlers had not taken, they will not get.
     pub async fn close(&self, deadline: Duration) -> bool {
         let mut worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner).take();
         let work = async {
+            self.shared.inbox.stop().await;
             self.shared.store.close().await;
             match &mut worker {
                 Some(worker) => worker.await.is_ok(),
@@ -108,6 +145,10 @@ impl Receiver {
             }
         };
         let finished = tokio::time::timeout(deadline, work).await.unwrap_or(false);
+        if !finished {
+            // Asked first, but a sink may have kept the store from being closed.
+            self.shared.store.close().await;
+        }
         if let Some(worker) = worker {
             worker.abort();
         }
@@ -123,6 +164,12 @@ pub struct ReceiverBuilder {
     routes: Routes,
     bad_filter: Option<String>,
     observer: Option<Observer>,
+    configured: Vec<SinkConfig>,
+    sinks: Vec<Fed>,
+    give_up: Duration,
+    consumers: Vec<Box<dyn Consumer>>,
+    key: Option<AccessKey>,
+    retain: Option<Duration>,
 }
 
 impl ReceiverBuilder {
@@ -183,6 +230,62 @@ impl ReceiverBuilder {
         self.on("*", handler)
     }
 
+    /// Feeds these sinks.
+    pub fn sinks(mut self, sinks: impl IntoIterator<Item = SinkConfig>) -> Self {
+        self.configured.extend(sinks);
+        self
+    }
+
+    /// Feeds a sink of your own with what `filter` (a name, `prefix.*` or `*`) takes, from the next event on; after a
+    /// restart, from the place that is kept under `name`.
+    pub fn sink(mut self, name: &str, filter: &str, sink: impl Sink + 'static) -> Self {
+        match Filter::parse(filter) {
+            Some(filter) => self.sinks.push(Fed {
+                name: name.into(),
+                kind: "custom".to_owned(),
+                wanted: Wanted { filters: vec![filter], condition: None },
+                start: Start::Now,
+                sink: Box::new(sink),
+            }),
+            None => self.bad_filter = Some(filter.to_owned()),
+        }
+        self
+    }
+
+    /// Keeps summaries of conversations and agents' hours, in `derived.db` and for `GET /conversations/{sessionId}` and
+    /// `GET /agents/{agentId}/metrics`, and judges events by these rules. Messages go to the sinks that rules name as
+    /// their targets.
+    pub fn summaries_and_rules(self, rules: impl IntoIterator<Item = Rule>) -> Self {
+        self.derive(derive::consumers(rules.into_iter().collect()))
+    }
+
+    /// Has these derive tables and notices from events.
+    pub(crate) fn derive(mut self, consumers: impl IntoIterator<Item = Box<dyn Consumer>>) -> Self {
+        self.consumers.extend(consumers);
+        self
+    }
+
+    /// The key to the routes about the receiver itself (`/webhook/status`, `/metrics`, `/sinks`): without one they
+    /// are closed.
+    pub fn key(mut self, key: AccessKey) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    /// How long an event stays in the inbox after the last sink is done with it, by default
+    /// [`RETAIN_MS`](crate::inbox::RETAIN_MS); `None` keeps all. An event that comes again after that is taken as new.
+    pub fn retain(mut self, retain: Option<Duration>) -> Self {
+        self.retain = retain;
+        self
+    }
+
+    /// How long a single event may fail at a sink that is there before it becomes a dead letter, by default
+    /// [`GIVE_UP_MS`].
+    pub fn give_up(mut self, after: Duration) -> Self {
+        self.give_up = after;
+        self
+    }
+
     /// Calls `observer` with every request's outcome, before the answer is sent.
     pub fn observe(mut self, observer: impl Fn(&Observation<'_>) + Send + Sync + 'static) -> Self {
         self.observer = Some(Arc::new(observer));
@@ -200,6 +303,12 @@ impl ReceiverBuilder {
         let directory: PathBuf = directory.as_ref().to_owned();
         let opened = tokio::task::spawn_blocking(move || Store::open(&directory)).await;
         let store = opened.map_err(|error| OpenError::Thread(std::io::Error::other(error)))??;
+        let mut sinks = self.sinks;
+        for config in &self.configured {
+            sinks.push(config.fed(store.directory())?);
+        }
+        let summaries = derive::keep_summaries(&self.consumers);
+        let inbox = Inbox::start(&store, sinks, self.consumers, self.give_up).await?;
         let worker = match self.routes.is_empty() {
             true => None,
             false => Some(tokio::spawn(worker(&store, self.routes)?.run())),
@@ -209,15 +318,21 @@ impl ReceiverBuilder {
             limits: self.limits,
             store,
             memory: Arc::new(Semaphore::new(BODIES_BYTES_MAX)),
+            inbox,
+            summaries,
             rejected: Rejected::default(),
             observer: self.observer,
+            key: self.key,
+            started_at: UnixMs::now(),
         };
-        Ok(Receiver { shared: Arc::new(shared), worker: Mutex::new(worker) })
+        let shared = Arc::new(shared);
+        let retention = self.retain.map(|retain| tokio::spawn(retention::run(shared.clone(), retain)));
+        Ok(Receiver { shared, worker: Mutex::new(worker), retention })
     }
 }
 
 fn worker(store: &Store, routes: Routes) -> Result<Worker, OpenError> {
     let path = store.file();
-    let reader = Reader::open(path).map_err(|source| OpenError::Sqlite { path: path.to_owned(), source })?;
+    let reader = Reader::open(path).map_err(|what| OpenError::Sqlite { path: path.to_owned(), what })?;
     Ok(Worker::new(reader, store.stored_to(), routes))
 }

@@ -64,7 +64,8 @@ impl Filter {
         }
     }
 
-    fn takes(&self, event_type: &str) -> bool {
+    /// Whether it is for such events.
+    pub(crate) fn takes(&self, event_type: &str) -> bool {
         match self {
             Self::Any => true,
             Self::Exactly(name) => name == event_type,
@@ -94,6 +95,17 @@ impl Routes {
                 tracing::error!(event = %event.event_type, id = %event.id, %error, "a handler did not finish");
             }
         }
+    }
+}
+
+impl Routes {
+    /// Runs every handler that is for this event, until one fails.
+    pub(crate) async fn try_run(&self, event: Event) -> Result<(), HandlerError> {
+        let event = Arc::new(event);
+        for (_, handler) in self.0.iter().filter(|(filter, _)| filter.takes(&event.event_type)) {
+            run_one(handler.clone(), event.clone()).await?;
+        }
+        Ok(())
     }
 }
 

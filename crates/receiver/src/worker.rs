@@ -1,17 +1,17 @@
 //! Takes stored events off the disk, oldest first, and gives them to the handlers.
 //!
 //! It exists so that a sender's 200 waits for the disk and never for a handler, and so that a slow
-//! handler costs disk and not memory. Its place (the last event it took) is in memory for now: it
-//! starts at the newest event, so what was stored but not yet handled at a crash is not handled later.
-//! The durable inbox keeps that place in the store instead. Invariant: events in stored order, each at
+//! handler costs disk and not memory. Its place (the last event it took) is in memory: it starts at the
+//! newest event, so what was stored but not yet handled at a crash is not handled later. Sinks, whose
+//! place is on disk, are fed by `inbox/` instead. Invariant: events in stored order, each at
 //! most once. Read `store/reader.rs` next.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
-use crate::event::Event;
 use crate::route::Routes;
+use crate::sink::Stored;
 use crate::store::reader::Reader;
 
 /// The worker's place and its means.
@@ -46,19 +46,19 @@ impl Worker {
             if slice.is_empty() {
                 return;
             }
-            for (seq, event) in slice {
-                self.taken_to = seq;
-                self.routes.run(event).await;
+            for stored in slice {
+                self.taken_to = stored.seq;
+                self.routes.run(stored.event).await;
             }
         }
     }
 
     /// `None` where the store could not be read: the next commit wakes the worker to try again.
-    async fn next_slice(&self) -> Option<Vec<(i64, Event)>> {
+    async fn next_slice(&self) -> Option<Vec<Stored>> {
         let (reader, after) = (self.reader.clone(), self.taken_to);
-        let read = move || reader.lock().unwrap_or_else(PoisonError::into_inner).after(after);
+        let read = move || reader.lock().unwrap_or_else(PoisonError::into_inner).after(after, |_| true);
         match tokio::task::spawn_blocking(read).await {
-            Ok(Ok(slice)) => Some(slice),
+            Ok(Ok(slice)) => Some(slice.events),
             Ok(Err(error)) => {
                 tracing::error!(%error, "stored events could not be read for the handlers");
                 None

@@ -11,6 +11,8 @@ use anyhow::Context as _;
 use clap::Args;
 use serde::Deserialize;
 
+use vai_webhooks_engine::{BACKLOG_MAX, DISK_RESERVE_BYTES, LINK_LIFE};
+
 use crate::units::Cidr;
 
 /// Where the server listens, if not said.
@@ -49,6 +51,20 @@ pub struct ServeArgs {
     /// Threads that send [default: one for every two processors]
     #[arg(long, env = "VAI_SENDERS", value_name = "COUNT")]
     senders: Option<usize>,
+    /// Take no new events of a tenant that has so many deliveries waiting; they are answered 429 [default: 5000000]
+    #[arg(long, env = "VAI_BACKLOG_MAX", value_name = "COUNT")]
+    backlog_max: Option<u64>,
+    /// Take no new events when the disk has no more room than this, in MiB; they are answered 503, and deliveries go
+    /// on. 0: keep nothing [default: 256]
+    #[arg(long, env = "VAI_DISK_RESERVE_MIB", value_name = "MIB")]
+    disk_reserve_mib: Option<u64>,
+    /// The address at which receivers reach this server, as https://hooks.example.com: links to the data of events, for
+    /// webhooks with the format thin, begin with it [default: where it listens]
+    #[arg(long, env = "VAI_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<String>,
+    /// How long such a link is good after a delivery's latest attempt, in hours [default: 168]
+    #[arg(long, env = "VAI_LINK_HOURS", value_name = "HOURS")]
+    link_hours: Option<u64>,
     /// How long a shutdown may wait for what is under way, in milliseconds [default: 15000]
     #[arg(long, env = "VAI_SHUTDOWN_MS", value_name = "MS")]
     shutdown_ms: Option<u64>,
@@ -63,6 +79,10 @@ struct File {
     egress_allow: Vec<Cidr>,
     extra_ca: Vec<PathBuf>,
     senders: Option<usize>,
+    backlog_max: Option<u64>,
+    disk_reserve_mib: Option<u64>,
+    public_url: Option<String>,
+    link_hours: Option<u64>,
     shutdown_ms: Option<u64>,
 }
 
@@ -79,11 +99,22 @@ pub struct Config {
     pub extra_ca: Vec<PathBuf>,
     /// Threads that send; `None`: one for every two processors.
     pub senders: Option<usize>,
+    /// Deliveries that one tenant may have waiting.
+    pub backlog_max: u64,
+    /// What is kept of the disk, in MiB.
+    pub disk_reserve_mib: u64,
+    /// The address at which receivers reach the server; `None`: where it listens.
+    pub public_url: Option<String>,
+    /// How long a link to an event is good after the latest attempt, in hours.
+    pub link_hours: u64,
     /// How long a shutdown may take, in milliseconds.
     pub shutdown_ms: u64,
 }
 
 const SENDERS_MAX: usize = 256;
+const MIB_BYTES: u64 = 1024 * 1024;
+const DISK_RESERVE_MIB_MAX: u64 = 1 << 32;
+const LINK_HOURS_MAX: u64 = 8_784;
 const SHUTDOWN_MS_MAX: u64 = 600_000;
 
 impl ServeArgs {
@@ -103,16 +134,44 @@ impl ServeArgs {
             egress_allow: first(self.egress_allow, file.egress_allow),
             extra_ca: if self.extra_ca.is_empty() { file.extra_ca } else { self.extra_ca },
             senders: self.senders.or(file.senders),
+            backlog_max: self.backlog_max.or(file.backlog_max).unwrap_or(BACKLOG_MAX),
+            disk_reserve_mib: self
+                .disk_reserve_mib
+                .or(file.disk_reserve_mib)
+                .unwrap_or(DISK_RESERVE_BYTES / MIB_BYTES),
+            public_url: self.public_url.or(file.public_url),
+            link_hours: self.link_hours.or(file.link_hours).unwrap_or(LINK_LIFE.as_secs() / 3_600),
             shutdown_ms: self.shutdown_ms.or(file.shutdown_ms).unwrap_or(SHUTDOWN_MS),
         };
         if config.senders.is_some_and(|count| !(1..=SENDERS_MAX).contains(&count)) {
             anyhow::bail!("senders must be 1 to {SENDERS_MAX}");
+        }
+        if config.backlog_max == 0 {
+            anyhow::bail!("backlog_max must be at least 1: with 0 nothing would ever be accepted");
+        }
+        if config.disk_reserve_mib > DISK_RESERVE_MIB_MAX {
+            anyhow::bail!("disk_reserve_mib must be at most {DISK_RESERVE_MIB_MAX}");
+        }
+        if let Some(url) = &config.public_url {
+            check_public_url(url)?;
+        }
+        if !(1..=LINK_HOURS_MAX).contains(&config.link_hours) {
+            anyhow::bail!("link_hours must be 1 to {LINK_HOURS_MAX} (a year)");
         }
         if config.shutdown_ms > SHUTDOWN_MS_MAX {
             anyhow::bail!("shutdown_ms must be at most {SHUTDOWN_MS_MAX} (ten minutes)");
         }
         Ok(config)
     }
+}
+
+fn check_public_url(text: &str) -> anyhow::Result<()> {
+    let uri = text.parse::<http::Uri>().ok().filter(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https")) && uri.query().is_none() && !text.contains('#')
+    });
+    uri.map(drop).with_context(|| {
+        format!("public_url is {text:?}; it must be an address as https://hooks.example.com, without a query")
+    })
 }
 
 fn read(path: &Path) -> anyhow::Result<File> {
@@ -153,7 +212,21 @@ mod tests {
         let shown: toml::Table = format!("{text}\n{commented}").parse().unwrap();
         let mut names: Vec<&str> = shown.keys().map(String::as_str).collect();
         names.sort_unstable();
-        assert_eq!(names, ["data", "egress_allow", "extra_ca", "listen", "senders", "shutdown_ms"]);
+        assert_eq!(
+            names,
+            [
+                "backlog_max",
+                "data",
+                "disk_reserve_mib",
+                "egress_allow",
+                "extra_ca",
+                "link_hours",
+                "listen",
+                "public_url",
+                "senders",
+                "shutdown_ms"
+            ]
+        );
     }
 
     #[test]
@@ -166,9 +239,20 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for text in
-            ["unknown = 1", "listen = 80", "egress_allow = [\"x\"]", "senders = 0", "shutdown_ms = 9999999"]
-        {
+        for text in [
+            "unknown = 1",
+            "listen = 80",
+            "egress_allow = [\"x\"]",
+            "senders = 0",
+            "backlog_max = 0",
+            "disk_reserve_mib = -1",
+            "disk_reserve_mib = 9999999999",
+            "public_url = \"hooks.example.com\"",
+            "public_url = \"https://hooks.example.com/?a=1\"",
+            "public_url = \"ftp://hooks.example.com\"",
+            "link_hours = 0",
+            "shutdown_ms = 9999999",
+        ] {
             let (_dir, path) = file(text);
             assert!(resolve(&["--config", &path]).is_err(), "{text}");
         }

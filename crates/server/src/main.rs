@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use mimalloc::MiMalloc;
 use tracing_subscriber::EnvFilter;
-use vai_webhooks::client::{self, Call, EventCommand, KeyCommand, VerifyArgs, WebhookCommand};
+use vai_webhooks::client::{
+    self, Call, EventCommand, EventTypesCommand, KeyCommand, TransformCommand, VerifyArgs, WebhookCommand,
+};
 use vai_webhooks::config::ServeArgs;
 use vai_webhooks::demo::DemoArgs;
 use vai_webhooks::receive::ReceiveArgs;
@@ -39,7 +41,7 @@ struct Cli {
 enum Command {
     /// Run the server
     Serve(ServeArgs),
-    /// Run a receiver: verifies events, stores each once, counts them
+    /// Run a receiver: verifies events, stores each once, gives them to sinks and rules
     Receive(ReceiveArgs),
     /// Watch events flow: server, receiver and made-up conversations in one terminal
     Demo(DemoArgs),
@@ -47,6 +49,10 @@ enum Command {
     Webhook(Call<WebhookCommand>),
     /// Send and list events, and see what became of one
     Event(Call<EventCommand>),
+    /// Say what events look like, and hold them to it
+    EventTypes(Call<EventTypesCommand>),
+    /// Try transformations out
+    Transform(Call<TransformCommand>),
     /// Make, list and revoke API keys (with an admin key)
     Key(Call<KeyCommand>),
     /// Check a signature by hand
@@ -90,6 +96,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => runtime.block_on(demo::run(args)),
         Command::Webhook(call) => runtime.block_on(call.run()),
         Command::Event(call) => runtime.block_on(call.run()),
+        Command::EventTypes(call) => runtime.block_on(call.run()),
+        Command::Transform(call) => runtime.block_on(call.run()),
         Command::Key(call) => runtime.block_on(call.run()),
         Command::Verify(args) => client::verify(&args),
         Command::Completions { shell } => {

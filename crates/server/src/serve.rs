@@ -5,6 +5,7 @@
 //! is on disk. Read `api/mod.rs` next.
 
 use std::io::Write as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -32,30 +33,33 @@ const ADMIN_KEY_CHARS_MIN: usize = 16;
 pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let signals = Signals::new()?;
     let admin_key = admin_key_from_environment()?;
-    let options = EngineOptions {
-        egress_allow: config.egress_allow.iter().map(|range| range.0).collect(),
-        extra_roots: certificates(&config.extra_ca)?,
-        admin_key: admin_key.map(Redacted),
-        ..EngineOptions::new(&config.data)
-    };
-    let options = EngineOptions { shards: config.senders.unwrap_or(options.shards), ..options };
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = listener.local_addr()?;
+    let options = EngineOptions {
+        egress_allow: config.egress_allow.iter().map(|range| range.0).collect(),
+        extra_roots: certificates(&config.extra_ca)?,
+        backlog_max: config.backlog_max,
+        disk_reserve_bytes: config.disk_reserve_mib * 1024 * 1024,
+        admin_key: admin_key.map(Redacted),
+        public_url: Some(config.public_url.unwrap_or_else(|| own_url(address))),
+        link_life: Duration::from_hours(config.link_hours),
+        ..EngineOptions::new(&config.data)
+    };
+    let options = EngineOptions { shards: config.senders.unwrap_or(options.shards), ..options };
     let engine = Arc::new(Engine::open(options).await?);
-    println!("VAI Webhooks {} listens on http://{address}", env!("CARGO_PKG_VERSION"));
-    println!("Data: {}", config.data.display());
+    say(format_args!("VAI Webhooks {} listens on http://{address}", env!("CARGO_PKG_VERSION")));
+    say(format_args!("Data: {}", config.data.display()));
     if !engine.has_admin_key() {
         make_admin_key(&engine, &config.data).await?;
     }
-    std::io::stdout().flush()?;
 
     let limits = ServiceLimits { shutdown_ms: config.shutdown_ms, ..ServiceLimits::default() };
     let mut failed = None;
     let stop = async {
         tokio::select! {
-            name = signals.first() => println!("{name}: finishing (send it again to end at once)"),
+            name = signals.first() => say(format_args!("{name}: finishing (send it again to end at once)")),
             error = engine.failure() => failed = Some(error),
         }
     };
@@ -64,10 +68,26 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
         anyhow::bail!("{error}. Everything that was accepted is on disk; start again when the disk is well");
     }
     if !engine.shutdown(Duration::from_millis(config.shutdown_ms)).await {
-        println!("Some attempts did not end in time; they are made again at the next start");
+        say(format_args!("Some attempts did not end in time; they are made again at the next start"));
     }
-    println!("Ended; nothing was lost");
+    say(format_args!("Ended; nothing was lost"));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where a receiver on this machine reaches the server.
+fn own_url(mut address: SocketAddr) -> String {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    format!("http://{address}")
+}
+
+/// Prints a line. Who closed our output has no use for it, and the server goes on.
+fn say(line: std::fmt::Arguments<'_>) {
+    let mut out = std::io::stdout();
+    let _closed = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
 fn admin_key_from_environment() -> anyhow::Result<Option<String>> {
@@ -98,12 +118,13 @@ async fn make_admin_key(engine: &Engine, data: &Path) -> anyhow::Result<()> {
     let path = data.join(ADMIN_KEY_FILE);
     let (_, key) = engine.create_key(None, "made at the first start", None).await?;
     write_private(&path, &key).with_context(|| format!("cannot write {}", path.display()))?;
-    println!("Admin key (shown this once, kept in {}): {key}", path.display());
+    say(format_args!("Admin key (shown this once, kept in {}): {key}", path.display()));
     Ok(())
 }
 
+/// Writes a file that only its owner can read.
 #[cfg(unix)]
-fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+pub(crate) fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let mut file =
         std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
@@ -111,7 +132,8 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     file.sync_all()
 }
 
+/// Writes a file.
 #[cfg(not(unix))]
-fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+pub(crate) fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     std::fs::write(path, text)
 }

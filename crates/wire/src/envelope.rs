@@ -34,12 +34,9 @@ pub enum EnvelopeError {
     /// Not JSON, or JSON that can be read in two ways.
     #[error("not good JSON: {0}")]
     Json(#[from] json::Problem),
-    /// JSON, but not an envelope's. Does not show what was there instead.
-    #[error(
-        "not an event: it must be an object with `event`, `timestamp` and `data` (line {}, column {})",
-        .0.line(), .0.column()
-    )]
-    Shape(#[from] serde_json::Error),
+    /// JSON, but not an envelope's: which member is wrong. Does not show what was there instead.
+    #[error("not an event: {0}")]
+    Shape(&'static str),
     /// `event` is no event type.
     #[error("not an event: `event` is no event type")]
     EventType,
@@ -52,13 +49,52 @@ impl<'a> Envelope<'a> {
     /// Reads a body. Members beside the four are let through.
     pub fn parse(body: &'a [u8]) -> Result<Self, EnvelopeError> {
         json::check(body, json::Limits { depth_max: DEPTH_MAX })?;
-        // A derived reader would take an array of the four values too.
-        let object = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
-        if !object {
-            return Err(EnvelopeError::Shape(serde::de::Error::custom("an array")));
-        }
-        let envelope: Self = serde_json::from_slice(body)?;
+        let envelope: Self = match serde_json::from_slice(body) {
+            Ok(envelope) if is_object(body) => envelope,
+            _ => return Err(EnvelopeError::Shape(misfit(body))),
+        };
         if is_event_type(&envelope.event) { Ok(envelope) } else { Err(EnvelopeError::EventType) }
+    }
+
+    /// Reads a body that [`parse`](Self::parse) has read before, and looks at less.
+    pub fn parse_again(body: &'a [u8]) -> Result<Self, EnvelopeError> {
+        serde_json::from_slice(body).map_err(|_| EnvelopeError::Shape(misfit(body)))
+    }
+}
+
+/// A derived reader takes an array of the values too.
+fn is_object(json: &[u8]) -> bool {
+    json.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{')
+}
+
+/// The members of what is no envelope, as they are spelled; `None` for null too.
+#[derive(Deserialize)]
+struct Members<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    event: Option<&'a RawValue>,
+    #[serde(borrow)]
+    timestamp: Option<&'a RawValue>,
+}
+
+/// What is wrong with JSON that is no envelope.
+fn misfit(body: &[u8]) -> &'static str {
+    const OBJECT: &str = "it must be an object with `event`, `timestamp` and `data`";
+    if !is_object(body) {
+        return OBJECT;
+    }
+    let Ok(Members { id, event, timestamp }) = serde_json::from_slice(body) else { return OBJECT };
+    let is_text = |value: &RawValue| value.get().starts_with('"');
+    match (event, timestamp) {
+        (None, _) => "`event` is missing",
+        (Some(event), _) if !is_text(event) => "`event` must be a text",
+        (_, None) => "`timestamp` is missing",
+        (_, Some(timestamp)) if serde_json::from_str::<UnixMs>(timestamp.get()).is_err() => {
+            "`timestamp` must be a time as 2026-01-31T12:00:00.000Z"
+        }
+        _ if id.is_some_and(|id| !is_text(id)) => "`id` must be a text",
+        _ => "`data` is missing",
     }
 }
 
@@ -98,6 +134,8 @@ mod tests {
         let read = Envelope::parse(&body).unwrap();
         assert_eq!((read.id.as_deref(), &*read.event, read.timestamp), (Some("evt_1"), "a.b", AT));
         assert_eq!(read.data.get(), r#"{"z":1.50, "a":1e2}"#);
+        let again = Envelope::parse_again(&body).unwrap();
+        assert_eq!((again.id, again.event, again.data.get()), (read.id, read.event, read.data.get()));
     }
 
     #[test]
@@ -114,21 +152,31 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_envelope_is_refused() {
-        for bad in [
-            "",
-            "[]",
-            "{}",
-            "null",
-            r#"{"event":"a","data":1}"#,
-            r#"{"event":"a b","timestamp":"2026-01-01T00:00:00.000Z","data":1}"#,
-            r#"{"event":"a","timestamp":"2026-01-01T00:00:00.000Z"}"#,
-            r#"{"event":"a","timestamp":"yesterday","data":1}"#,
-            r#"{"event":"a","event":"b","timestamp":"2026-01-01T00:00:00.000Z","data":1}"#,
-            r#"["evt_1","a.b","2026-01-01T00:00:00.000Z",{"x":1}]"#,
-            r#"{"id":7,"event":"a","timestamp":"2026-01-01T00:00:00.000Z","data":1}"#,
+    fn what_is_no_envelope_is_refused_and_what_is_wrong_is_said() {
+        for (bad, said) in [
+            ("", "not good JSON"),
+            ("[]", "must be an object"),
+            ("{}", "`event` is missing"),
+            ("null", "must be an object"),
+            (r#"{"event":null,"data":1}"#, "`event` is missing"),
+            (r#"{"event":7,"data":1}"#, "`event` must be a text"),
+            (r#"{"event":"a","data":1}"#, "`timestamp` is missing"),
+            (
+                r#"{"event":"a b","timestamp":"2026-01-01T00:00:00.000Z","data":1}"#,
+                "`event` is no event type",
+            ),
+            (r#"{"event":"a","timestamp":"2026-01-01T00:00:00.000Z"}"#, "`data` is missing"),
+            (r#"{"event":"a","timestamp":"yesterday","data":1}"#, "`timestamp` must be a time"),
+            (r#"{"event":"a","timestamp":1767225600,"data":1}"#, "`timestamp` must be a time"),
+            (r#"{"event":"a","event":"b","timestamp":"2026-01-01T00:00:00.000Z","data":1}"#, "not good JSON"),
+            (r#"["evt_1","a.b","2026-01-01T00:00:00.000Z",{"x":1}]"#, "must be an object"),
+            (
+                r#"{"id":7,"event":"a","timestamp":"2026-01-01T00:00:00.000Z","data":1}"#,
+                "`id` must be a text",
+            ),
         ] {
-            assert!(Envelope::parse(bad.as_bytes()).is_err(), "{bad}");
+            let error = Envelope::parse(bad.as_bytes()).expect_err(bad).to_string();
+            assert!(error.contains(said), "{bad}: {error}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Much of something: a hundred thousand webhooks, a million deliveries that wait.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -19,7 +19,12 @@ const WEBHOOKS_OF_EACH: usize = 100;
 const SHOTS: usize = 10_000;
 /// Deliveries that wait in `backlog`.
 const BACKLOG: u64 = 1_000_000;
+/// Of a hundred first attempts, so many fail while they are made: those taken between keep the circuit closed, so that
+/// each is tried and then waits.
+const FAIL_PERCENT: u64 = 90;
 const BATCH: u64 = 100;
+/// How long making them may take.
+const BACKLOG_PATIENCE: Duration = Duration::from_secs(600);
 /// How long they wait, in milliseconds: longer than it runs.
 const BACKLOG_WAIT_MS: u64 = 6 * 60 * 60 * 1_000;
 /// Calls at once while setting up.
@@ -58,10 +63,11 @@ pub async fn many(span: Duration, connections: usize) -> anyhow::Result<Row> {
 /// As `single`, beside a million deliveries that wait for their second attempt; the server was killed and
 /// started before.
 pub async fn backlog(span: Duration, connections: usize) -> anyhow::Result<Row> {
-    let (refusing, receiver) = (Receiver::start(Mood::Refuses).await?, Receiver::start(Mood::Takes).await?);
+    let failing = Receiver::start(Mood::FailsFirst(FAIL_PERCENT)).await?;
+    let receiver = Receiver::start(Mood::Takes).await?;
     let server = Server::start().await?;
     let webhooks = [
-        json!({"url": refusing.url, "events": ["message.received"], "verify": false,
+        json!({"url": failing.url, "events": ["message.received"], "verify": false,
             "retryConfig": {"schedule": [BACKLOG_WAIT_MS]}}),
         json!({"url": receiver.url, "events": ["kind.k0"], "verify": false}),
     ];
@@ -71,9 +77,11 @@ pub async fn backlog(span: Duration, connections: usize) -> anyhow::Result<Row> 
     eprintln!("making {BACKLOG} deliveries that wait …");
     let url = format!("{}/v1/events/batch", server.url);
     let batches = Load::of(url, KEY, events::batch(usize::try_from(BATCH)?), 8);
-    batches.post(BACKLOG / BATCH).await?;
+    // A few more than would do if exactly so many failed.
+    let events = BACKLOG * 100 / FAIL_PERCENT + BACKLOG / 500;
+    batches.post(events / BATCH).await?;
     let (server, ready, built_mib) = {
-        wait_for_backlog(&server, &refusing).await?;
+        wait_for_backlog(&server, &failing, events / BATCH * BATCH).await?;
         let built_mib = server.usage()?.resident_bytes_max >> 20;
         let (server, ready) = server.killed_and_started().await?;
         (server, ready, built_mib)
@@ -88,11 +96,30 @@ pub async fn backlog(span: Duration, connections: usize) -> anyhow::Result<Row> 
     Ok(row)
 }
 
-/// Every event of the backlog is accepted; those whose webhook is probed now wait without an attempt.
-async fn wait_for_backlog(server: &Server, refusing: &Receiver) -> anyhow::Result<()> {
-    let stats: serde_json::Value =
-        serde_json::from_slice(&server.call("GET", "/v1/stats", None, None).await?)?;
-    anyhow::ensure!(stats["stats"]["pending"] == BACKLOG, "the backlog is not whole: {stats}");
-    anyhow::ensure!(refusing.seen().await? > 0, "no first attempt was made");
-    Ok(())
+/// Every first attempt is made, and so many of them failed.
+async fn wait_for_backlog(server: &Server, failing: &Receiver, events: u64) -> anyhow::Result<()> {
+    let began = Instant::now();
+    while failing.seen().await? < events {
+        anyhow::ensure!(
+            began.elapsed() < BACKLOG_PATIENCE,
+            "{} of {events} were tried",
+            failing.seen().await?
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    loop {
+        let stats: serde_json::Value =
+            serde_json::from_slice(&server.call("GET", "/v1/stats", None, None).await?)?;
+        let (seen, taken) = (failing.seen().await?, failing.taken().await?);
+        // The last results may be on their way to the disk.
+        if stats["stats"]["pending"].as_u64() == Some(seen - taken) {
+            anyhow::ensure!(
+                stats["stats"]["pending"].as_u64() >= Some(BACKLOG),
+                "the backlog is too small: {stats}"
+            );
+            return Ok(());
+        }
+        anyhow::ensure!(began.elapsed() < BACKLOG_PATIENCE, "the backlog is not whole: {stats}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }

@@ -7,6 +7,7 @@
 
 mod crowd;
 mod events;
+mod inbox;
 mod latency;
 mod load;
 mod pace;
@@ -57,6 +58,9 @@ pub struct BenchArgs {
     receiver: Option<Mood>,
 }
 
+/// How many connections a sender has to a receiver for each of a producer's: one sender stands for many producers.
+const SENDER_CONNECTIONS: usize = 8;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Mode {
     /// Producers post straight to a receiver: the ceiling
@@ -71,12 +75,22 @@ enum Mode {
     Paced,
     /// As single, while 2 % of first attempts fail
     Flaky,
+    /// As single, with the data held against its schema
+    Schema,
+    /// As single, with each body made by a script of 20 lines
+    Transform,
     /// A healthy webhook beside one that hangs for 20 s
     SlowNeighbour,
+    /// Webhooks with and without a script beside one whose script always runs into its time limit
+    SlowScript,
     /// As single, with 100,000 webhooks of 1,000 tenants
     Many,
     /// As single, beside 1,000,000 deliveries that wait for a retry
     Backlog,
+    /// Signed events to `vai-webhooks receive`, beside a receiver that only reads the body
+    Receive,
+    /// A million events in the inbox of `vai-webhooks receive`: its memory
+    ReceiveMillion,
 }
 
 pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
@@ -170,6 +184,14 @@ impl Bench<'_> {
                 let single = || throughput::single(span, connections);
                 self.against(single, "single", || throughput::flaky(span, connections), 0.9).await?;
             }
+            Mode::Schema => {
+                let single = || throughput::single(span, connections);
+                self.against(single, "single", || throughput::schema(span, connections), 0.85).await?;
+            }
+            Mode::Transform => {
+                let single = || throughput::single(span, connections);
+                self.against(single, "single", || throughput::transform(span, connections), 0.6).await?;
+            }
             Mode::Many => {
                 let few = || throughput::single_of_few(span, connections);
                 self.against(few, "single", || crowd::many(span, connections), 0.9).await?;
@@ -177,6 +199,17 @@ impl Bench<'_> {
             Mode::Backlog => {
                 let single = || throughput::single(span, connections);
                 self.against(single, "single", || crowd::backlog(span, connections), 0.8).await?;
+            }
+            Mode::Receive => {
+                let many = connections * SENDER_CONNECTIONS;
+                let body_only = || inbox::body_only(span, many);
+                self.against(body_only, "body only", || inbox::receive(span, many), 0.5).await?;
+                let row = inbox::receive_with_sink(span, many).await?;
+                self.keep(row);
+            }
+            Mode::ReceiveMillion => {
+                let row = inbox::million(connections).await?;
+                self.keep(row);
             }
             Mode::Paced => {
                 for (per_sec, floors_ms) in [(200, (1.0, 3.0)), (2_000, (1.5, 10.0))] {
@@ -187,6 +220,11 @@ impl Bench<'_> {
             }
             Mode::SlowNeighbour => {
                 for row in pace::slow_neighbour(span).await? {
+                    self.keep(row);
+                }
+            }
+            Mode::SlowScript => {
+                for row in pace::slow_script(span).await? {
                     self.keep(row);
                 }
             }

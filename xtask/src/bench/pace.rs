@@ -1,8 +1,8 @@
-//! At a given rate: how long an event takes from its call to its arrival, alone and beside a webhook that hangs.
+//! At a given rate: how long an event takes from its call to its arrival, alone and beside a webhook that is slow.
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::events;
 use super::latency::Spread;
@@ -10,6 +10,7 @@ use super::load::Load;
 use super::receiver::{Mood, Receiver};
 use super::report::Row;
 use super::server::{KEY, Server};
+use super::throughput::SCRIPT;
 
 /// Connections of a producer that keeps a pace.
 const CONNECTIONS: usize = 64;
@@ -17,7 +18,11 @@ const CONNECTIONS: usize = 64;
 const HANG_MS: u64 = 20_000;
 /// Its timeout, in milliseconds: the webhook is slow, not dead.
 const HANG_TIMEOUT_MS: u64 = 30_000;
-/// Events a second of `slow-neighbour`.
+/// A script that always runs into its time limit.
+const ENDLESS: &str = "event => { for (;;); }";
+/// One moment in which the machine stands still would be a hundredth of much less.
+const SCRIPT_SPAN_MIN: Duration = Duration::from_secs(20);
+/// Events a second of `slow-neighbour` and `slow-script`.
 const NEIGHBOUR_PER_SEC: u32 = 500;
 
 /// Straight to a receiver, and through the server: latency of both.
@@ -49,29 +54,51 @@ pub async fn paced(span: Duration, per_sec: u32, floors_ms: (f64, f64)) -> anyho
 pub async fn slow_neighbour(span: Duration) -> anyhow::Result<Vec<Row>> {
     // Long enough for the slow one to take all that it may have.
     let span = span.max(Duration::from_millis(HANG_MS + 5_000));
-    let alone = healthy(span, false).await?;
-    let beside = healthy(span, true).await?;
-    let ratio = beside.p99_ms / alone.p99_ms;
-    let note = format!("p99 {ratio:.2} times that alone (at most 1.50)");
+    let slow = Receiver::start(Mood::Hangs(HANG_MS)).await?;
+    let neighbour = json!({"url": slow.url, "timeoutMs": HANG_TIMEOUT_MS});
+    let healthy = json!({"timeoutMs": HANG_TIMEOUT_MS});
+    alone_and_beside(span, ["healthy alone", "slow-neighbour"], &healthy, &neighbour).await
+}
+
+/// A webhook without a script and one with, each alone, then beside one whose script always runs into its limit.
+pub async fn slow_script(span: Duration) -> anyhow::Result<Vec<Row>> {
+    let span = span.max(SCRIPT_SPAN_MIN);
+    let other = Receiver::start(Mood::Takes).await?;
+    let neighbour = json!({"url": other.url, "dataTransform": ENDLESS});
+    let (plain, scripted) = (json!({}), json!({"dataTransform": SCRIPT}));
+    let mut rows = alone_and_beside(span, ["healthy alone", "slow-script"], &plain, &neighbour).await?;
+    let names = ["scripted alone", "slow-script, scripted"];
+    rows.extend(alone_and_beside(span, names, &scripted, &neighbour).await?);
+    Ok(rows)
+}
+
+async fn alone_and_beside(
+    span: Duration,
+    names: [&str; 2],
+    healthy: &Value,
+    neighbour: &Value,
+) -> anyhow::Result<Vec<Row>> {
+    let alone = beside(span, healthy, None).await?;
+    let both = beside(span, healthy, Some(neighbour)).await?;
+    let note = format!("p99 {:.2} times that alone (at most 1.50)", both.p99_ms / alone.p99_ms);
     let row = |mode: &str, latency, note| Row {
         mode: mode.to_owned(),
         latency: Some(latency),
         note,
         ..Row::default()
     };
-    Ok(vec![row("healthy alone", alone, None), row("slow-neighbour", beside, Some(note))])
+    Ok(vec![row(names[0], alone, None), row(names[1], both, Some(note))])
 }
 
-async fn healthy(span: Duration, with_slow: bool) -> anyhow::Result<Spread> {
-    let (receiver, slow) =
-        (Receiver::start(Mood::Takes).await?, Receiver::start(Mood::Hangs(HANG_MS)).await?);
-    let server = Server::start().await?;
-    let mut urls = vec![&receiver.url];
-    if with_slow {
-        urls.insert(0, &slow.url);
-    }
-    for url in urls {
-        let webhook = json!({"url": url, "events": ["*"], "verify": false, "timeoutMs": HANG_TIMEOUT_MS});
+/// How long events take to a healthy webhook, beside another where there is one.
+async fn beside(span: Duration, healthy: &Value, neighbour: Option<&Value>) -> anyhow::Result<Spread> {
+    let (receiver, server) = (Receiver::start(Mood::Takes).await?, Server::start().await?);
+    let mut healthy = healthy.clone();
+    healthy["url"] = json!(receiver.url);
+    for webhook in neighbour.into_iter().chain([&healthy]) {
+        let mut webhook = webhook.clone();
+        webhook["events"] = json!(["*"]);
+        webhook["verify"] = json!(false);
         server.call("POST", "/v1/webhooks", None, Some(&webhook)).await?;
     }
     let spread = keep_pace(&to(&server), span, NEIGHBOUR_PER_SEC, &receiver).await?;

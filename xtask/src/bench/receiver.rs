@@ -44,8 +44,6 @@ pub enum Mood {
     Bare,
     /// 500 to so many first attempts of a hundred, chosen by the event's id.
     FailsFirst(u64),
-    /// 500, always.
-    Refuses,
     /// 200, after so many milliseconds.
     Hangs(u64),
 }
@@ -59,7 +57,6 @@ impl FromStr for Mood {
             "takes" => Self::Takes,
             "bare" => Self::Bare,
             "fails-first" => Self::FailsFirst(number.parse()?),
-            "refuses" => Self::Refuses,
             "hangs" => Self::Hangs(number.parse()?),
             _ => bail!("{text} is no mood"),
         })
@@ -72,7 +69,6 @@ impl std::fmt::Display for Mood {
             Self::Takes => f.write_str("takes"),
             Self::Bare => f.write_str("bare"),
             Self::FailsFirst(percent) => write!(f, "fails-first:{percent}"),
-            Self::Refuses => f.write_str("refuses"),
             Self::Hangs(ms) => write!(f, "hangs:{ms}"),
         }
     }
@@ -187,7 +183,6 @@ async fn answer<B: HttpBody>(
     }
     let fails = match shared.mood {
         Mood::Takes | Mood::Bare => false,
-        Mood::Refuses => true,
         Mood::FailsFirst(percent) => fails_first(request.headers(), percent),
         Mood::Hangs(ms) => {
             tokio::time::sleep(Duration::from_millis(ms)).await;

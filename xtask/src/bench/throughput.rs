@@ -48,6 +48,9 @@ async fn straight(mode: &str, mood: Mood, span: Duration, connections: usize) ->
     })
 }
 
+/// A script as users write them: 20 lines.
+pub const SCRIPT: &str = include_str!("script.js");
+
 /// One event a call.
 pub async fn single(span: Duration, connections: usize) -> anyhow::Result<Row> {
     let mode = if connections == 1 { "single, 1 connection" } else { "single" };
@@ -71,6 +74,23 @@ pub async fn fanout(span: Duration, connections: usize) -> anyhow::Result<Row> {
 pub async fn flaky(span: Duration, connections: usize) -> anyhow::Result<Row> {
     let setup = Setup::of(Mood::FailsFirst(FLAKY_PERCENT), 1).await?;
     setup.measure("flaky", span, connections, events::message(), 1).await
+}
+
+/// As `single`, with each event's data held against the schema of its type.
+pub async fn schema(span: Duration, connections: usize) -> anyhow::Result<Row> {
+    let setup = Setup::of(Mood::Takes, 1).await?;
+    let enforce = json!({"eventSchemas": "enforce"});
+    setup.server.call("PATCH", "/v1/settings", None, Some(&enforce)).await?;
+    setup.measure("schema", span, connections, events::message(), 1).await
+}
+
+/// As `single`, with each event's body made by a script.
+pub async fn transform(span: Duration, connections: usize) -> anyhow::Result<Row> {
+    let (server, receiver) = (Server::start().await?, Receiver::start(Mood::Takes).await?);
+    let webhook = json!({"url": receiver.url, "events": ["*"], "verify": false, "dataTransform": SCRIPT});
+    server.call("POST", "/v1/webhooks", None, Some(&webhook)).await?;
+    let setup = Setup { server, receiver, webhooks: 1 };
+    setup.measure("transform", span, connections, events::message(), 1).await
 }
 
 /// As `single`, spread over ten webhooks of which each takes a type of its own.

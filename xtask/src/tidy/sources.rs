@@ -45,9 +45,9 @@ const ROOMS: [Room; 7] = [
     Room { within: "crates/engine/src/", only: &[], text: "axum", rule: "the engine knows no HTTP API" },
     Room {
         within: "crates/receiver/src/",
-        only: &["store/"],
+        only: &["store/", "sink/"],
         text: "\"SELECT ",
-        rule: "SQL stands in store/ alone",
+        rule: "SQL stands in store/ and in sink/ alone",
     },
     Room {
         within: "crates/server/src/",

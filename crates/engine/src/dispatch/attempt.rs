@@ -1,14 +1,17 @@
-//! One attempt, as a future: is the webhook still wanted, then render, sign, send.
+//! One attempt, as a future: is the webhook still wanted, then shape, render, sign, send.
 //!
 //! Invariant: the question and the first step of sending are one step of one thread, so that once a stop
-//! of the webhook was acknowledged by that thread, no attempt starts. Read `shard.rs` next.
+//! of the webhook was acknowledged by that thread, no attempt starts. Shaping comes before the question.
+//! Read `shape.rs` and `shard.rs` next.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use vai_webhooks_wire::UnixMs;
 
 use super::render;
+use super::shape::{self, Unsent};
 use super::transport::Exchange;
 use crate::key::WebhookNo;
 use crate::parts::Parts;
@@ -29,25 +32,40 @@ pub(super) struct Made {
     pub(super) live: Arc<Live>,
     pub(super) started_at: UnixMs,
     pub(super) took: Duration,
-    pub(super) exchange: Exchange,
+    pub(super) result: Result<Exchange, Unsent>,
 }
 
 /// Makes one attempt.
 pub(super) async fn attempt(parts: Arc<Parts>, webhook: WebhookNo, ready: Ready) -> Ended {
-    let live = parts.registry.by_no(webhook).filter(|live| live.stored.status == WebhookStatus::Active);
-    let made = match live {
-        Some(live) => Some(make(&parts, live, &ready).await),
+    let made = match active(&parts, webhook) {
+        Some(live) => make(&parts, live, &ready).await,
         None => None,
     };
     Ended { webhook, ready, made }
 }
 
-async fn make(parts: &Parts, live: Arc<Live>, ready: &Ready) -> Made {
+fn active(parts: &Parts, webhook: WebhookNo) -> Option<Arc<Live>> {
+    parts.registry.by_no(webhook).filter(|live| live.stored.status == WebhookStatus::Active)
+}
+
+async fn make(parts: &Parts, mut live: Arc<Live>, ready: &Ready) -> Option<Made> {
+    let mut outgoing = None;
+    if let Some(form) = ready.form {
+        let started_at = parts.clock.now();
+        // In a box of its own: most attempts have no part in it.
+        match shape::shape(parts, &live, ready, form).boxed().await {
+            Ok(it) => outgoing = it,
+            Err(why) => {
+                return Some(Made { live, started_at, took: Duration::ZERO, result: Err(why) });
+            }
+        }
+        live = active(parts, live.stored.no)?;
+    }
     let started_at = parts.clock.now();
     let began = parts.clock.elapsed();
     let number = ready.attempts + 1;
-    let request = render::request(&live, &ready.event, number, started_at, &*parts.rng);
+    let request = render::request(&live, &ready.event, outgoing.as_ref(), number, started_at, &*parts.rng);
     let exchange = parts.transport.send(request).await;
     let took = parts.clock.elapsed().saturating_sub(began);
-    Made { live, started_at, took, exchange }
+    Some(Made { live, started_at, took, result: Ok(exchange) })
 }

@@ -24,8 +24,8 @@ impl Shard {
         self.closing |= letters.closing;
         self.aborted |= letters.aborted;
         let now = self.parts.clock.now();
-        for Fresh { webhook, event, place } in letters.committed.fresh {
-            self.lane(webhook).offer(event, place);
+        for Fresh { webhook, event, place, form } in letters.committed.fresh {
+            self.lane(webhook).offer(event, place, form);
             self.tend(webhook);
         }
         for (webhook, event) in letters.committed.reopened {

@@ -2,14 +2,16 @@
 //!
 //! Webhooks are spread over shards by number. A [`shard`] drives all its attempts, reads and settlements
 //! in one future, so that there is no task and no lock for a delivery; [`inbox`] is the only way into it.
-//! [`render`] makes the request, [`transport`] says what sending is, `egress/` does it over real sockets.
+//! `shape` runs the webhook's transformation, where it has one, [`render`] makes the request, [`transport`] says what sending is, `egress/` does it over real sockets.
 
 mod attempt;
 pub mod egress;
 mod feed;
+pub(crate) mod format;
 pub(crate) mod inbox;
 pub(crate) mod render;
 mod settle;
+mod shape;
 pub(crate) mod shard;
 mod tend;
 pub mod transport;

@@ -1,18 +1,21 @@
 //! From a delivery to the request that is sent: headers and signatures over the stored bytes.
 //!
 //! Source of every header: the contract's table. Invariant: the bytes that are signed are the bytes that
-//! are sent; the body was built once, when the event was accepted. Read `attempt.rs` next.
+//! are sent; the body was built once, when the event was accepted, or by the webhook's transformation. Read `attempt.rs` next.
 
 use std::fmt::Display;
 
 use bytes::BytesMut;
 use http::header::{CONTENT_TYPE, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use vai_webhooks_wire::{UnixMs, sign};
 
+use super::format::{JSON, Outgoing};
 use super::transport::Request;
 use crate::rng::Rng;
 use crate::store::Sendable;
+use crate::transform::Shaped;
+use crate::webhook::check_header;
 use crate::webhook::live::Live;
 
 /// What the requests say they come from. Fixed by the seed.
@@ -22,14 +25,22 @@ const HEADERS: usize = 12;
 /// What their values take, without the event's id and type, in bytes: enough for two secrets.
 const TEXTS_BYTES: usize = 320;
 
-/// The request of attempt `number` at `now`.
-pub(crate) fn request(live: &Live, event: &Sendable, number: u32, now: UnixMs, rng: &dyn Rng) -> Request {
+/// The request of attempt `number` at `now`: with the event's own body, or what was made of it.
+pub(crate) fn request(
+    live: &Live,
+    event: &Sendable,
+    outgoing: Option<&Outgoing>,
+    number: u32,
+    now: UnixMs,
+    rng: &dyn Rng,
+) -> Request {
     let (first, second) = live.secrets(now);
     let timestamp_secs = now.as_secs();
-    let (id, body) = (event.id.as_str(), &event.body);
+    let (id, body) = (event.id.as_str(), outgoing.map_or(&event.body, |outgoing| &outgoing.shaped.body));
     let mut texts = Texts::with_capacity(TEXTS_BYTES + id.len() + event.event_type.len());
     let mut headers = HeaderMap::with_capacity(HEADERS + live.headers.len());
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let content_type = outgoing.map_or(JSON, |outgoing| outgoing.content_type);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
     let mut set = |name: &'static str, value: HeaderValue| {
         headers.insert(HeaderName::from_static(name), value);
@@ -56,7 +67,38 @@ pub(crate) fn request(live: &Live, event: &Sendable, number: u32, now: UnixMs, r
     for (name, value) in &live.headers {
         headers.insert(name, value.clone());
     }
-    Request { uri: live.uri.clone(), headers, body: event.body.clone(), timeout: live.timeout }
+    let mut uri = live.uri.clone();
+    if let Some(Outgoing { shaped, headers: of_format, .. }) = outgoing {
+        for (name, value) in &shaped.headers {
+            // They were checked when the script set them.
+            if let Ok((name, value)) = check_header(name, value) {
+                headers.insert(name, value);
+            }
+        }
+        for (name, value) in of_format {
+            headers.insert(name, value.clone());
+        }
+        uri = moved(uri, shaped);
+    }
+    Request { uri, headers, body: body.clone(), timeout: live.timeout }
+}
+
+/// The address with the path and query that a transformation set. Its host stays: nothing else is replaced.
+fn moved(uri: Uri, shaped: &Shaped) -> Uri {
+    if shaped.path.is_none() && shaped.query.is_none() {
+        return uri;
+    }
+    let path = shaped.path.as_deref().unwrap_or(uri.path());
+    let query = shaped.query.as_deref().or(uri.query()).filter(|query| !query.is_empty());
+    let target = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+    let mut parts = uri.clone().into_parts();
+    match target.parse() {
+        Ok(target) => {
+            parts.path_and_query = Some(target);
+            Uri::from_parts(parts).unwrap_or(uri)
+        }
+        Err(_) => uri,
+    }
 }
 
 /// The values of a request's headers, one behind the other in one allocation. All are ids, types, numbers and
@@ -143,13 +185,18 @@ mod tests {
     }
 
     fn rendered(live: &Live) -> Request {
+        rendered_as(live, None)
+    }
+
+    fn rendered_as(live: &Live, shaped: Option<Shaped>) -> Request {
         let event = Sendable {
             key: EventKey(1),
             id: "order-1".parse().unwrap(),
             event_type: "order.made".into(),
             body: Bytes::from_static(br#"{"id":"order-1"}"#),
         };
-        request(live, &event, 3, NOW, &Fixed)
+        let outgoing = shaped.map(|shaped| Outgoing { shaped, content_type: JSON, headers: Vec::new() });
+        request(live, &event, outgoing.as_ref(), 3, NOW, &Fixed)
     }
 
     fn accepts(request: &Request, secret: &str) -> bool {
@@ -175,6 +222,25 @@ mod tests {
         assert_eq!(header("traceparent"), expected);
         assert!(accepts(&request, "new secret"));
         assert!(!accepts(&request, "another secret"));
+    }
+
+    #[test]
+    fn what_a_transformation_made_is_what_is_signed_and_sent_and_its_host_stays() {
+        let shaped = |path: Option<&str>, query: Option<&str>| Shaped {
+            body: Bytes::from_static(b"[1]"),
+            headers: vec![("X-Key".to_owned(), "of the script".to_owned())],
+            path: path.map(str::to_owned),
+            query: query.map(str::to_owned),
+        };
+        let live = live(None);
+        let request = rendered_as(&live, Some(shaped(Some("//evil.example/x"), Some("a=1"))));
+        assert_eq!(request.body, Bytes::from_static(b"[1]"));
+        assert!(accepts(&request, "new secret"));
+        assert_eq!(request.headers["x-key"], "of the script");
+        assert_eq!(request.uri.host(), Some("example.com"));
+        assert_eq!(request.uri.path_and_query().unwrap(), "//evil.example/x?a=1");
+        let query_alone = rendered_as(&live, Some(shaped(None, Some("a=1"))));
+        assert_eq!(query_alone.uri, "https://example.com/h?a=1");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use futures_util::FutureExt as _;
 
 use super::attempt::Made;
+use super::shape::Unsent;
 use super::shard::{Settled, Shard, Stored};
 use crate::attempt::Exchanged;
 use crate::counters::Counters;
@@ -15,23 +16,47 @@ use crate::outcome::{Outcome, outcome};
 use crate::parts::Parts;
 use crate::store::{Ready, Settlement};
 
+/// After an attempt whose transformation could not be run, the next one waits so long, in milliseconds.
+const SHAPE_AGAIN_MS: i64 = 30_000;
+
 /// What an attempt means for its delivery.
 pub(super) fn settlement(parts: &Parts, webhook: WebhookNo, ready: &Ready, made: Made) -> Settlement {
-    let Made { live, started_at, took, exchange } = made;
+    let Made { live, started_at, took, result } = made;
     let number = ready.attempts + 1;
-    let of_round = number - ready.attempts_before;
     let ended_at = parts.clock.now();
-    let retry = &live.stored.config.retry;
-    let outcome = outcome(&exchange, retry, of_round, ended_at, |max| parts.rng.up_to(max));
-    let exchanged = Exchanged::new(exchange, took);
-    count(&parts.counters, outcome, &exchanged);
-    let (state, due) = match outcome {
-        Outcome::Delivered => (DeliveryState::Delivered, None),
-        Outcome::Exhausted => (DeliveryState::Exhausted, None),
-        Outcome::Rejected => (DeliveryState::Rejected, None),
-        // The webhook was deleted while this was under way: nothing follows.
-        Outcome::Retry { .. } if parts.registry.by_no(webhook).is_none() => (DeliveryState::Cancelled, None),
-        Outcome::Retry { due } => (DeliveryState::Pending, Some(due)),
+    let gone = parts.registry.by_no(webhook).is_none();
+    let mut note = None;
+    let (state, due, exchanged) = match result {
+        Ok(exchange) => {
+            let of_round = number - ready.attempts_before;
+            let retry = &live.stored.config.retry;
+            let outcome = outcome(&exchange, retry, of_round, ended_at, |max| parts.rng.up_to(max));
+            let exchanged = Exchanged::new(exchange, took);
+            count(&parts.counters, outcome, &exchanged);
+            let (state, due) = match outcome {
+                Outcome::Delivered => (DeliveryState::Delivered, None),
+                Outcome::Exhausted => (DeliveryState::Exhausted, None),
+                Outcome::Rejected => (DeliveryState::Rejected, None),
+                // The webhook was deleted while this was under way: nothing follows.
+                Outcome::Retry { .. } if gone => (DeliveryState::Cancelled, None),
+                Outcome::Retry { due } => (DeliveryState::Pending, Some(due)),
+            };
+            (state, due, exchanged)
+        }
+        Err(why) => {
+            let exchanged = why.exchanged();
+            if let Some(kind) = exchanged.failure {
+                parts.counters.failure(kind);
+            }
+            note.clone_from(&exchanged.detail);
+            let (state, due) = match why {
+                Unsent::Dropped(_) => (DeliveryState::Dropped, None),
+                _ if gone => (DeliveryState::Cancelled, None),
+                Unsent::Failed(_) => (DeliveryState::Pending, None),
+                Unsent::Later(_) => (DeliveryState::Pending, Some(ended_at.saturating_add(SHAPE_AGAIN_MS))),
+            };
+            (state, due, exchanged)
+        }
     };
     Settlement {
         event: ready.event.key,
@@ -43,7 +68,9 @@ pub(super) fn settlement(parts: &Parts, webhook: WebhookNo, ready: &Ready, made:
         exchanged,
         state,
         due,
-        disables: outcome == Outcome::Rejected,
+        disables: state == DeliveryState::Rejected,
+        note,
+        form: ready.form,
     }
 }
 

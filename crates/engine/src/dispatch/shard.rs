@@ -18,6 +18,7 @@ use vai_webhooks_wire::UnixMs;
 
 use super::attempt::{Ended, attempt};
 use super::inbox::Inbox;
+use super::shape::Unsent;
 use crate::key::{EventKey, WebhookNo};
 use crate::outcome::{delivered, strain};
 use crate::parts::Parts;
@@ -210,8 +211,10 @@ impl Shard {
         self.slots.give_back(lane.class, 1);
         let change = match made {
             Some(made) => {
-                let (strain, delivered) = (strain(&made.exchange), delivered(&made.exchange));
-                let change = lane.ended(event, strain, delivered, made.took, now);
+                let change = match &made.result {
+                    Ok(it) => lane.ended(event, strain(it), delivered(it), made.took, now),
+                    Err(why) => lane.unsent(event, !matches!(why, Unsent::Dropped(_)), now),
+                };
                 self.results.push(super::settle::settlement(&self.parts, webhook, &ready, made));
                 change
             }

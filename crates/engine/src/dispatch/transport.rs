@@ -85,6 +85,8 @@ pub enum FailureKind {
     Closed,
     /// What came back is not HTTP.
     Protocol,
+    /// The webhook's transformation failed: nothing was sent.
+    Transform,
 }
 
 impl FailureKind {
@@ -99,6 +101,7 @@ impl FailureKind {
             Self::Timeout => "timeout",
             Self::Closed => "closed",
             Self::Protocol => "protocol",
+            Self::Transform => "transform",
         }
     }
 
@@ -108,8 +111,16 @@ impl FailureKind {
     }
 
     /// Every kind.
-    pub const ALL: [Self; 7] =
-        [Self::Dns, Self::Refused, Self::Connect, Self::Tls, Self::Timeout, Self::Closed, Self::Protocol];
+    pub const ALL: [Self; 8] = [
+        Self::Dns,
+        Self::Refused,
+        Self::Connect,
+        Self::Tls,
+        Self::Timeout,
+        Self::Closed,
+        Self::Protocol,
+        Self::Transform,
+    ];
 }
 
 /// Sends one attempt. Implementations hold connections, names and the egress policy.

@@ -14,32 +14,33 @@ const KEY_NAME_CHARS_MAX: usize = 100;
 impl Engine {
     /// The tenant of this name, made at its first use.
     pub async fn tenant(&self, name: &TenantName) -> Result<TenantId, EngineError> {
-        if let Some(id) = self.key_ring.tenant(name) {
+        if let Some(id) = self.parts.key_ring.tenant(name) {
             return Ok(id);
         }
         self.check_open()?;
         let id = self.parts.store.tenant(name.clone(), self.parts.clock.now()).await?;
-        self.key_ring.add_tenant(name.clone(), id);
+        self.parts.key_ring.add_tenant(name.clone(), id);
         Ok(id)
     }
 
     /// The name of a tenant.
     #[must_use]
     pub fn tenant_name(&self, id: TenantId) -> Option<TenantName> {
-        self.key_ring.tenant_name(id)
+        self.parts.key_ring.tenant_name(id)
     }
 
     /// Whom an API key speaks for; `None` where it is none, was revoked or is expired.
     #[must_use]
     pub fn authenticate(&self, key: &str) -> Option<Principal> {
-        self.key_ring.authenticate(key, self.parts.clock.now())
+        self.parts.key_ring.authenticate(key, self.parts.clock.now())
     }
 
     /// Whether there is an admin key: in the store, or passed in.
     #[must_use]
     pub fn has_admin_key(&self) -> bool {
         let now = self.parts.clock.now();
-        self.key_ring
+        self.parts
+            .key_ring
             .list()
             .iter()
             .any(|key| key.tenant.is_none() && key.expires_at.is_none_or(|at| at > now))
@@ -74,14 +75,14 @@ impl Engine {
             expires_at,
         };
         self.parts.store.add_key(stored.clone()).await?;
-        self.key_ring.add(stored.clone());
+        self.parts.key_ring.add(stored.clone());
         Ok((self.key_view(stored), text))
     }
 
     /// Live and expired API keys, newest first: those of a tenant, or all with `None`.
     #[must_use]
     pub fn api_keys(&self, tenant: Option<TenantId>) -> Vec<ApiKey> {
-        let all = self.key_ring.list().into_iter();
+        let all = self.parts.key_ring.list().into_iter();
         all.filter(|key| tenant.is_none() || key.tenant == tenant).map(|key| self.key_view(key)).collect()
     }
 
@@ -95,13 +96,13 @@ impl Engine {
             let detail = "this key is set in the environment of the server; change it there";
             return Err(EngineError::conflict("key_not_stored", detail));
         }
-        self.key_ring.remove(id);
+        self.parts.key_ring.remove(id);
         Ok(())
     }
 
     fn key_view(&self, key: StoredKey) -> ApiKey {
         ApiKey {
-            tenant: key.tenant.and_then(|id| self.key_ring.tenant_name(id)),
+            tenant: key.tenant.and_then(|id| self.parts.key_ring.tenant_name(id)),
             id: key.id,
             starts_with: key.starts_with,
             name: key.name,

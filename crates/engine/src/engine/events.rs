@@ -9,7 +9,8 @@ use super::webhooks::call_dedupe;
 use crate::attempt::Attempt;
 use crate::error::EngineError;
 use crate::event::{Accepted, Delivery, Event, EventSummary, NewEvent};
-use crate::intake::{Draft, prepare};
+use crate::intake::admission::{Shed, check_backlog};
+use crate::intake::{Draft, Prepared, prepare};
 use crate::key::{AttemptKey, EventKey};
 use crate::store::sqlite::columns::BY_ID;
 use crate::store::{AcceptEvent, Acceptance, Stats, StatsOf};
@@ -94,6 +95,7 @@ impl Engine {
         self.check_open()?;
         let mut results = Vec::with_capacity(entries.len());
         let mut good = Vec::with_capacity(entries.len());
+        let mut mismatches = Vec::with_capacity(entries.len());
         for (at, entry) in entries.iter().enumerate() {
             if at % STRETCH == STRETCH - 1 {
                 tokio::task::yield_now().await;
@@ -103,14 +105,20 @@ impl Engine {
                 .map_err(EngineError::Invalid)
                 .and_then(|draft| prepare(&self.parts, tenant, &draft, key.as_deref()));
             match prepared {
-                Ok(event) => {
-                    good.push(event);
-                    results.push(None);
-                }
+                Ok(Prepared { event, mismatch }) => match self.stopped(&event, mismatch.as_ref()).await {
+                    Some(stopped) => results.push(Some(stopped)),
+                    None => {
+                        good.push(event);
+                        mismatches.push(mismatch);
+                        results.push(None);
+                    }
+                },
                 Err(error) => results.push(Some(Err(self.refused(error)))),
             }
         }
-        let mut kept = self.keep(good).await?.into_iter();
+        let mut kept = self.keep(good).await?;
+        kept.iter_mut().zip(mismatches).for_each(|(answer, mismatch)| self.warned(answer, mismatch));
+        let mut kept = kept.into_iter();
         let result = |slot: Option<_>| slot.or_else(|| kept.next()).unwrap_or(Err(EngineError::ShuttingDown));
         Ok(results.into_iter().map(result).collect())
     }
@@ -122,9 +130,14 @@ impl Engine {
         idempotency_key: Option<&str>,
     ) -> Result<Accepted, EngineError> {
         self.check_open()?;
-        let event =
+        let Prepared { event, mismatch } =
             prepare(&self.parts, tenant, draft, idempotency_key).map_err(|error| self.refused(error))?;
-        self.keep(vec![event]).await?.pop().unwrap_or(Err(EngineError::ShuttingDown))
+        if let Some(stopped) = self.stopped(&event, mismatch.as_ref()).await {
+            return stopped;
+        }
+        let mut answer = self.keep(vec![event]).await?.pop().unwrap_or(Err(EngineError::ShuttingDown));
+        self.warned(&mut answer, mismatch);
+        answer
     }
 
     async fn keep(
@@ -134,34 +147,41 @@ impl Engine {
         if events.is_empty() {
             return Ok(Vec::new());
         }
-        let known: Vec<_> = events
-            .iter()
-            .map(|event| {
-                let by_id = event.dedupe.as_ref().is_some_and(|dedupe| dedupe.name.starts_with(BY_ID));
-                (event.event.id.clone(), by_id)
-            })
-            .collect();
-        let kept = self.parts.store.accept(events).await?;
+        let known: Vec<_> =
+            events.iter().map(|event| (event.event.id.clone(), is_known_by_id(event))).collect();
+        let (tenant, count) = (events.first().map(|event| event.tenant), events.len());
+        let has_room = tenant
+            .map_or(Ok(()), |tenant| check_backlog(&self.parts.registry, tenant, self.parts.backlog_max));
+        let kept = match has_room {
+            Ok(()) => self.parts.store.accept(events).await.map_err(EngineError::from),
+            Err(full) => Err(full),
+        };
+        let kept = kept.map_err(|error| self.shed(error, count))?;
         Ok(known.into_iter().zip(kept).map(|((id, by_id), kept)| self.accepted(id, by_id, &kept)).collect())
     }
 
-    fn accepted(&self, id: EventId, by_id: bool, kept: &Acceptance) -> Result<Accepted, EngineError> {
+    pub(super) fn accepted(
+        &self,
+        id: EventId,
+        by_id: bool,
+        kept: &Acceptance,
+    ) -> Result<Accepted, EngineError> {
         let counters = &self.parts.counters;
         match kept {
             Acceptance::New => {
                 counters.events_accepted.add(1);
-                Ok(Accepted { id, duplicate: false })
+                Ok(Accepted { id, duplicate: false, violations: Vec::new() })
             }
             Acceptance::Same(key) => {
                 counters.events_repeated.add(1);
                 let id = if by_id { id } else { key.id(self.parts.realm) };
-                Ok(Accepted { id, duplicate: true })
+                Ok(Accepted { id, duplicate: true, violations: Vec::new() })
             }
             Acceptance::Differs if by_id => Err(self.refused(EngineError::conflict(
                 "content_differs",
                 format!("an event with the id {id} and other content was accepted before; give this one an id of its own"),
             ))),
-            Acceptance::Late => Err(self.refused(EngineError::Busy)),
+            Acceptance::Late => Err(self.shed(EngineError::Busy, 1)),
             Acceptance::Differs => Err(self.refused(EngineError::conflict(
                 "idempotency_key_reused",
                 "this Idempotency-Key was used for another event; use a new key for each event",
@@ -169,7 +189,14 @@ impl Engine {
         }
     }
 
-    fn refused(&self, error: EngineError) -> EngineError {
+    fn shed(&self, error: EngineError, events: usize) -> EngineError {
+        if let Some(reason) = Shed::of(&error) {
+            self.parts.counters.shed(reason, events);
+        }
+        error
+    }
+
+    pub(super) fn refused(&self, error: EngineError) -> EngineError {
         self.parts.counters.events_refused.add(1);
         error
     }
@@ -257,11 +284,6 @@ impl Engine {
         Ok(targets.iter().map(|live| live.stored.id.clone()).collect())
     }
 
-    /// Event types that the tenant has sent, with the time of the latest, by name.
-    pub async fn event_types(&self, tenant: TenantId) -> Result<Vec<(String, UnixMs)>, EngineError> {
-        Ok(self.parts.store.event_types(tenant).await?)
-    }
-
     /// The counts of all of a tenant's webhooks, deleted ones among them.
     pub async fn stats(&self, tenant: TenantId) -> Result<Stats, EngineError> {
         Ok(self.parts.store.stats(StatsOf::Tenant(tenant)).await?)
@@ -280,6 +302,11 @@ impl Engine {
         let found = self.parts.store.event_key(tenant, id.clone()).await?;
         found.ok_or(EngineError::NotFound("event"))
     }
+}
+
+/// Whether a repeat of an event is known by the producer's own id, in place of an idempotency key.
+pub(super) fn is_known_by_id(event: &AcceptEvent) -> bool {
+    event.dedupe.as_ref().is_some_and(|dedupe| dedupe.name.starts_with(BY_ID))
 }
 
 #[cfg(test)]

@@ -8,16 +8,19 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::shard_of;
+use crate::catalog::{CatalogChange, LiveCatalog};
 use crate::dispatch::inbox::Inbox;
+use crate::key::WebhookNo;
 use crate::store::{AcceptEvent, Committed, Hooks, Route, StoreError, StoredWebhook, Target};
-use crate::webhook::WebhookStatus;
 use crate::webhook::live::Live;
 use crate::webhook::registry::Registry;
+use crate::webhook::{Form, WebhookStatus};
 
-/// The engine's side of a store's hooks. It holds the registry alone, not the parts: those hold the store,
+/// The engine's side of a store's hooks. It holds the registry and the catalog alone, not the parts: those hold the store,
 /// which holds this.
 pub(super) struct EngineHooks {
     registry: Arc<Registry>,
+    catalog: Arc<LiveCatalog>,
     inboxes: Arc<Vec<Arc<Inbox>>>,
     failed: watch::Sender<Option<StoreError>>,
 }
@@ -25,10 +28,16 @@ pub(super) struct EngineHooks {
 impl EngineHooks {
     pub(super) fn new(
         registry: &Arc<Registry>,
+        catalog: &Arc<LiveCatalog>,
         inboxes: &Arc<Vec<Arc<Inbox>>>,
         failed: watch::Sender<Option<StoreError>>,
     ) -> Self {
-        Self { registry: Arc::clone(registry), inboxes: Arc::clone(inboxes), failed }
+        Self {
+            registry: Arc::clone(registry),
+            catalog: Arc::clone(catalog),
+            inboxes: Arc::clone(inboxes),
+            failed,
+        }
     }
 }
 
@@ -39,7 +48,7 @@ impl Hooks for EngineHooks {
         let target = |live: Arc<Live>| {
             let at_once = !later && live.stored.status == WebhookStatus::Active;
             let place = if at_once { live.room.reserve(event.event.body.len()) } else { None };
-            Target { webhook: live.stored.no, place }
+            Target { webhook: live.stored.no, place, form: Form::of(&live.stored.config) }
         };
         Route { targets: found.targets.into_iter().map(target).collect(), nowhere: found.nowhere }
     }
@@ -48,6 +57,14 @@ impl Hooks for EngineHooks {
         if let Err(damaged) = self.registry.apply(webhook) {
             tracing::error!(%damaged, "a webhook was changed but cannot be used");
         }
+    }
+
+    fn catalog_changed(&self, change: CatalogChange) {
+        self.catalog.apply(change);
+    }
+
+    fn pending_changed(&self, webhook: WebhookNo, more: i64) {
+        self.registry.pending_changed(webhook, more);
     }
 
     fn committed(&self, committed: Committed) {

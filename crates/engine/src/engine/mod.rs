@@ -1,13 +1,19 @@
 //! The engine: what another program holds and calls.
 //!
 //! It puts the rooms together and is the only way in: calls on events are in `events.rs`, on webhooks in
-//! `webhooks.rs`, `trial.rs` and `secrets.rs`, on API keys and tenants in `access.rs`. Invariant: every call names its tenant, and
+//! `webhooks.rs`, `trial.rs` and `secrets.rs`, on event types in `catalog.rs`, on transformations in
+//! `scripts.rs` and `transform.rs`, through links in `linked.rs`, on API keys and tenants in `access.rs`. Invariant: every call names its tenant, and
 //! sees nothing of another. Read `../intake/mod.rs` next.
 
 mod access;
+mod catalog;
+mod checked;
 mod events;
 mod hooks;
+mod linked;
+mod scripts;
 mod secrets;
+mod transform;
 mod trial;
 mod webhooks;
 
@@ -22,6 +28,7 @@ use ipnet::IpNet;
 use tokio::sync::{oneshot, watch};
 
 use crate::access::{KeyRing, StoredKey, hash_key, starts_with};
+use crate::catalog::LiveCatalog;
 use crate::clock::{Clock, SystemClock};
 use crate::counters::{Counters, Counts};
 use crate::dispatch::egress::{EgressOptions, HttpTransport, Policy};
@@ -29,15 +36,20 @@ use crate::dispatch::inbox::Inbox;
 use crate::dispatch::shard::Shard;
 use crate::dispatch::transport::Transport;
 use crate::error::EngineError;
+use crate::intake::admission::{BACKLOG_MAX, DISK_RESERVE_BYTES};
 use crate::key::{KeyMaker, WebhookNo};
+use crate::link::{LINK_LIFE, Links};
 use crate::parts::Parts;
 use crate::rng::{Rng, SystemRng};
 use crate::store::sqlite::{OpenError, SqliteStore};
 use crate::store::{Store, StoreError};
+use crate::transform::pool::Pool;
 use crate::webhook::registry::Registry;
 
+pub use catalog::{EventType, EventTypeVersion, PutEventType};
 pub use events::{PAGE_MAX, Page};
 pub use secrets::ROTATION_GRACE_MS;
+pub use transform::{Trial, TrialOutput};
 pub use trial::TestResult;
 pub use webhooks::Registered;
 
@@ -52,6 +64,16 @@ pub struct EngineOptions {
     pub extra_roots: Vec<Vec<u8>>,
     /// Threads that send.
     pub shards: usize,
+    /// Deliveries that one tenant may have pending: from there on its new events are refused.
+    pub backlog_max: u64,
+    /// What is kept of the disk for what was accepted: new events are refused when no more is left. In bytes; 0:
+    /// nothing.
+    pub disk_reserve_bytes: u64,
+    /// The address at which receivers reach the API that serves [`Engine::linked_event`], as `https://hooks.example.com`.
+    /// Without it, no webhook can have the format `thin`.
+    pub public_url: Option<String>,
+    /// How long the link in a delivery of the format `thin` is good after the latest attempt.
+    pub link_life: Duration,
     /// An admin key that is not in the store, as from the environment.
     pub admin_key: Option<Redacted>,
 }
@@ -76,6 +98,10 @@ impl EngineOptions {
             egress_allow: Vec::new(),
             extra_roots: Vec::new(),
             shards: (processors / 2).max(1),
+            backlog_max: BACKLOG_MAX,
+            disk_reserve_bytes: DISK_RESERVE_BYTES,
+            public_url: None,
+            link_life: LINK_LIFE,
             admin_key: None,
         }
     }
@@ -104,7 +130,6 @@ pub enum StartError {
 /// The durable webhook engine. Cheap to share behind an `Arc`; ends with [`Engine::shutdown`].
 pub struct Engine {
     parts: Arc<Parts>,
-    key_ring: KeyRing,
     policy: Policy,
     inboxes: Arc<Vec<Arc<Inbox>>>,
     shards: Mutex<Vec<oneshot::Receiver<()>>>,
@@ -132,7 +157,8 @@ impl Engine {
     pub async fn open(options: EngineOptions) -> Result<Self, StartError> {
         let rng: Arc<dyn Rng> = Arc::new(SystemRng);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let store = SqliteStore::open(&options.data_dir, Arc::clone(&clock), &*rng)?;
+        let store =
+            SqliteStore::open(&options.data_dir, options.disk_reserve_bytes, Arc::clone(&clock), &*rng)?;
         let extra_roots = options.extra_roots.iter().map(|der| der.clone().into()).collect();
         let egress = EgressOptions {
             policy: Policy::new(options.egress_allow.clone()),
@@ -154,27 +180,38 @@ impl Engine {
     pub async fn assemble(parts: EngineParts, options: &EngineOptions) -> Result<(Self, Shards), StartError> {
         let EngineParts { clock, rng, transport, store } = parts;
         let loaded = store.load().await?;
-        let registry =
-            Registry::load(loaded.webhooks).map_err(|damaged| StartError::Damaged(damaged.to_string()))?;
+        let registry = Registry::load(loaded.webhooks, &loaded.pending)
+            .map_err(|damaged| StartError::Damaged(damaged.to_string()))?;
         let registry = Arc::new(registry);
         let key_ring = KeyRing::load(loaded.keys, loaded.tenants);
         if let Some(Redacted(text)) = &options.admin_key {
             key_ring.add(admin_key_of(text, clock.now()));
         }
+        let count = options.shards.max(1);
+        let scripts = Pool::new(Arc::clone(&clock), count);
         let parts = Arc::new(Parts {
+            scripts,
             clock,
             rng,
             transport,
             store,
             registry,
+            catalog: Arc::new(LiveCatalog::load(loaded.catalogs)),
             keys: KeyMaker::above(loaded.highest_key),
             realm: loaded.realm,
             counters: Counters::default(),
+            backlog_max: options.backlog_max,
+            key_ring,
+            links: Links::new(loaded.link_key, options.public_url.as_deref(), options.link_life),
         });
-        let count = options.shards.max(1);
         let inboxes: Arc<Vec<Arc<Inbox>>> = Arc::new((0..count).map(|_| Arc::default()).collect());
         let (failed, on_failure) = watch::channel(None);
-        parts.store.start(Arc::new(hooks::EngineHooks::new(&parts.registry, &inboxes, failed)));
+        parts.store.start(Arc::new(hooks::EngineHooks::new(
+            &parts.registry,
+            &parts.catalog,
+            &inboxes,
+            failed,
+        )));
         let mut due: Vec<Vec<_>> = vec![Vec::new(); count];
         for (webhook, at) in loaded.due {
             due[shard_of(webhook, count)].push((webhook, at));
@@ -194,7 +231,6 @@ impl Engine {
         }
         let engine = Self {
             parts,
-            key_ring,
             policy: Policy::new(options.egress_allow.clone()),
             inboxes,
             shards: Mutex::new(ended),

@@ -7,7 +7,7 @@ use vai_webhooks_wire::{AttemptId, EventId, UnixMs, WebhookId};
 
 use super::Engine;
 use crate::attempt::Exchanged;
-use crate::dispatch::render;
+use crate::dispatch::{format, render};
 use crate::error::EngineError;
 use crate::event::DeliveryState;
 use crate::intake::prepare_test;
@@ -39,12 +39,14 @@ impl Engine {
         Err(EngineError::Unreachable(Box::new(settlement.exchanged)))
     }
 
+    // Without the script: a test is for the endpoint, and a transformation made for other types would fail on it.
     async fn send_test(&self, live: &Live) -> (AcceptEvent, Settlement) {
         let parts = &self.parts;
         let event = prepare_test(parts, live.stored.tenant, live.stored.id.as_str());
         let began = parts.clock.elapsed();
         let started_at = event.now;
-        let request = render::request(live, &event.event, 1, started_at, &*parts.rng);
+        let (form, outgoing) = format::test(parts, live, &event.event).unwrap_or_default();
+        let request = render::request(live, &event.event, outgoing.as_ref(), 1, started_at, &*parts.rng);
         let exchange = parts.transport.send(request).await;
         let took = parts.clock.elapsed().saturating_sub(began);
         let delivered = outcome::delivered(&exchange);
@@ -59,6 +61,8 @@ impl Engine {
             state: if delivered { DeliveryState::Delivered } else { DeliveryState::Exhausted },
             due: None,
             disables: false,
+            note: None,
+            form,
         };
         (event, settlement)
     }

@@ -19,7 +19,7 @@ use crate::key::WebhookNo;
 use crate::store::{ChangeWebhook, Changed, Dedupe, Stats, StatsOf, StoredWebhook, WebhookWrite};
 use crate::tenant::TenantId;
 use crate::webhook::live::Live;
-use crate::webhook::{NewWebhook, Webhook, WebhookChange, WebhookStatus, check_config};
+use crate::webhook::{Form, Format, NewWebhook, Webhook, WebhookChange, WebhookStatus, check_config};
 
 /// The most webhooks of one tenant.
 pub const WEBHOOKS_PER_TENANT_MAX: usize = 10_000;
@@ -46,7 +46,13 @@ impl Engine {
         let idempotency =
             idempotency.map(|(key, posted)| call_dedupe("register", key, posted)).transpose()?;
         let verify = new.verify;
-        let live = Live::compile(self.new_webhook(tenant, new)?).map_err(|it| EngineError::damaged(&it))?;
+        let script = new.transform.clone();
+        let mut stored = self.new_webhook(tenant, new)?;
+        stored.config.transform = match script {
+            Some(input) => Some(self.first_script(tenant, input).await?),
+            None => None,
+        };
+        let live = Live::compile(stored).map_err(|it| EngineError::damaged(&it))?;
         if idempotency.is_none() && self.parts.registry.by_id(tenant, &live.stored.id).is_some() {
             return Err(id_taken(&live.stored.id));
         }
@@ -87,6 +93,7 @@ impl Engine {
         if let Err(more) = check_config(&new.config, |url| self.url_refused(url)) {
             problems.extend(more);
         }
+        problems.extend(self.format_refused(new.config.format, new.transform.is_some()));
         if !problems.is_empty() {
             return Err(EngineError::Invalid(problems));
         }
@@ -118,6 +125,26 @@ impl Engine {
 
     fn url_refused(&self, url: &url::Url) -> Option<String> {
         self.policy.check_url(url).err().map(|refused| refused.to_string())
+    }
+
+    fn format_refused(&self, format: Format, scripted: bool) -> Option<FieldProblem> {
+        if format != Format::Thin {
+            return None;
+        }
+        let (code, detail) = if scripted {
+            (
+                "conflicts",
+                "thin sends no data, so that dataTransform has nothing to shape; leave out one of them",
+            )
+        } else if self.parts.links.can_be_made() {
+            return None;
+        } else {
+            (
+                "no_public_url",
+                "thin sends links to this server, which was not told its own address (public_url)",
+            )
+        };
+        Some(FieldProblem::at("/format", code, detail))
     }
 
     /// The webhook that a call with this idempotency key made before, looked up without writing.
@@ -164,8 +191,15 @@ impl Engine {
         self.check_open()?;
         let old = self.live(tenant, id)?;
         let verify = change.verify.unwrap_or(true);
-        let config = change.applied_to(&old.stored.config);
+        let script = change.transform.clone();
+        let mut config = change.applied_to(&old.stored.config);
+        if let Some(script) = script {
+            config.transform = self.next_script(&old, script).await?;
+        }
         check_config(&config, |url| self.url_refused(url)).map_err(EngineError::Invalid)?;
+        if let Some(problem) = self.format_refused(config.format, config.transform.is_some()) {
+            return Err(EngineError::Invalid(vec![problem]));
+        }
         let moved = config.url != old.stored.config.url;
         let new = StoredWebhook { config, ..old.stored.clone() };
         if verify && moved {
@@ -173,7 +207,11 @@ impl Engine {
             let (event, settlement) = self.verify(&live).await?;
             self.parts.store.record_test(event, settlement).await?;
         }
-        self.replace(&old, new, None).await
+        let view = self.replace(&old, new, None).await?;
+        if Form::of(&view.config) != Form::of(&old.stored.config) {
+            self.release(old.stored.no).await?;
+        }
+        Ok(view)
     }
 
     /// Stops a webhook: once this is answered, no attempt starts. What arrives meanwhile waits.

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use vai_webhooks_wire::{EventId, UnixMs, defaults, envelope};
 
 use super::{DELIVER_AHEAD_MS_MAX, Draft, EVENT_BYTES_MAX};
+use crate::catalog::Mismatch;
 use crate::error::{EngineError, FieldProblem};
 use crate::key::EventKey;
 use crate::parts::Parts;
@@ -22,6 +23,12 @@ const BY_KEY: &str = "key:";
 /// The longest idempotency key, in bytes.
 const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 
+/// An event that can be written, and what is wrong with it by the schema of its type, where that is checked.
+pub(crate) struct Prepared {
+    pub(crate) event: AcceptEvent,
+    pub(crate) mismatch: Option<Mismatch>,
+}
+
 /// Checks a draft and makes of it what is written. `idempotency_key` is what the caller named this call
 /// by; an event's own id stands before it.
 pub(crate) fn prepare(
@@ -29,7 +36,7 @@ pub(crate) fn prepare(
     tenant: TenantId,
     draft: &Draft<'_>,
     idempotency_key: Option<&str>,
-) -> Result<AcceptEvent, EngineError> {
+) -> Result<Prepared, EngineError> {
     let now = parts.clock.now();
     let problems = check(draft, now);
     if !problems.is_empty() {
@@ -53,8 +60,10 @@ pub(crate) fn prepare(
     if body.len() > EVENT_BYTES_MAX {
         return Err(EngineError::TooLarge { bytes: body.len(), limit: EVENT_BYTES_MAX });
     }
+    // What consumers get is held against the schema: the data with its defaults.
+    let mismatch = parts.catalog.check(tenant, &draft.event_type, &data);
     let event = Sendable { key, id, event_type: draft.event_type.as_ref().into(), body: body.into() };
-    Ok(AcceptEvent {
+    let event = AcceptEvent {
         event: Arc::new(event),
         tenant,
         timestamp,
@@ -62,7 +71,8 @@ pub(crate) fn prepare(
         now,
         channels: draft.channels.clone(),
         dedupe,
-    })
+    };
+    Ok(Prepared { event, mismatch })
 }
 
 /// How a call is known again by its idempotency key.

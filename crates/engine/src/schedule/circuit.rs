@@ -8,8 +8,9 @@ use vai_webhooks_wire::UnixMs;
 
 /// Failures in a row that open a circuit, if they took long enough.
 const FAILURES_MIN: u32 = 20;
-/// How long failures must have gone on, in milliseconds: a restart of a receiver is no reason.
-const FAILING_MS_MIN: i64 = 10_000;
+/// How long failures must have gone on, in milliseconds: longer than a hiccup. What waits for a probe has lost no attempt,
+/// so that a circuit that opens early costs a receiver that restarts nothing.
+const FAILING_MS_MIN: i64 = 2_000;
 /// The first wait between probes and the longest one, in milliseconds.
 const PROBE_MS_MIN: i64 = 1_000;
 const PROBE_MS_MAX: i64 = 30_000;

@@ -1,8 +1,8 @@
 //! A lane: what one webhook has in memory while it has something to do.
 //!
 //! Deliveries come from the commit that made them, without touching the disk again, for as long as the
-//! lane keeps up. A lane that cannot is *behind*: what comes then stays on disk, and is read back in
-//! batches in due order. Invariants: a delivery is in memory at most once (`held`); what is in memory is
+//! lane keeps up. What is due on disk is read back in batches in due order; a lane that cannot take all of it is
+//! *behind*: what comes then stays on disk too, so that old deliveries go before new ones. Invariants: a delivery is in memory at most once (`held`); what is in memory is
 //! bounded, by [`Room`] for what was handed over and by `READY_MAX` for what was read back; a lane with
 //! nothing to do is not there at all. Read `due.rs` next.
 
@@ -20,6 +20,7 @@ use crate::key::EventKey;
 use crate::outcome::Strain;
 use crate::store::{Due, Ready, Sendable};
 use crate::tenant::TenantId;
+use crate::webhook::Form;
 
 /// Deliveries of one webhook that are read back at once.
 pub(crate) const READY_MAX: usize = 256;
@@ -45,6 +46,8 @@ pub(crate) struct Lane {
     /// Of those that are held: what was sent again by hand meanwhile, and is due again when it is settled.
     again: HashSet<EventKey>,
     /// Whether deliveries on disk are due that are not held.
+    on_disk: bool,
+    /// Whether the last reading could not take all that was due.
     behind: bool,
     /// While deliveries are being read back: what was settled since, which the reading may not know.
     reading: Option<HashSet<EventKey>>,
@@ -99,6 +102,7 @@ impl Lane {
             circuit: Circuit::default(),
             room,
             again: HashSet::new(),
+            on_disk: false,
             behind: false,
             reading: None,
             missed: false,
@@ -110,8 +114,8 @@ impl Lane {
     }
 
     /// A delivery that was just committed and handed over.
-    pub(crate) fn offer(&mut self, event: Arc<Sendable>, place: Place) {
-        let ready = Ready { event, attempts: 0, attempts_before: 0 };
+    pub(crate) fn offer(&mut self, event: Arc<Sendable>, place: Place, form: Option<Form>) {
+        let ready = Ready { event, attempts: 0, attempts_before: 0, form };
         self.take_in(ready, Held { _place: Some(place), has_row: false, running: None });
     }
 
@@ -120,7 +124,7 @@ impl Lane {
         if self.reading.is_some() {
             self.missed = true;
         } else {
-            self.behind = true;
+            self.on_disk = true;
         }
     }
 
@@ -145,10 +149,14 @@ impl Lane {
     /// Whether deliveries should be read back now.
     pub(crate) fn wants_reading(&self, now: UnixMs) -> bool {
         let low = match self.circuit.limit(now) {
-            None => self.ready.len() <= READY_MAX / 2 && self.ready_bytes <= READY_BYTES_MAX / 2,
+            None => self.is_low(),
             Some(limit) => limit > 0 && self.ready.is_empty() && self.in_flight == 0,
         };
-        self.behind && self.reading.is_none() && low && self.held.len() < UNSETTLED_MAX
+        self.on_disk && self.reading.is_none() && low && self.held.len() < UNSETTLED_MAX
+    }
+
+    fn is_low(&self) -> bool {
+        self.ready.len() <= READY_MAX / 2 && self.ready_bytes <= READY_BYTES_MAX / 2
     }
 
     /// Begins to read deliveries back, if that is wanted: how many, and which not.
@@ -171,13 +179,14 @@ impl Lane {
                 self.take_in(ready, Held { _place: None, has_row: true, running: None });
             }
         }
-        self.behind = due.more || self.missed;
+        self.behind = due.more;
+        self.on_disk = due.more || self.missed;
     }
 
     /// The reading failed: whoever read says when it is to be done again.
     pub(crate) fn reading_failed(&mut self) {
         self.reading = None;
-        self.behind = false;
+        self.on_disk = false;
     }
 
     /// Whether an attempt may start.
@@ -213,6 +222,12 @@ impl Lane {
         self.pace.ended(strain, took);
         let took_us = i64::try_from(took.as_micros()).unwrap_or(i64::MAX);
         Change { cost_us: took_us - self.not_running(event), opened: self.circuit.ended(delivered, now) }
+    }
+
+    /// Nothing was sent after all, since the transformation failed or dropped the delivery.
+    pub(crate) fn unsent(&mut self, event: EventKey, failed: bool, now: UnixMs) -> Change {
+        let opened = failed && self.circuit.ended(false, now);
+        Change { cost_us: -self.not_running(event), opened }
     }
 
     /// An attempt did not start after all, since the webhook was stopped: the delivery is no longer held.
@@ -257,8 +272,7 @@ impl Lane {
 
     /// The webhook was stopped: what is on disk stays there.
     pub(crate) fn stop(&mut self) -> Vec<EventKey> {
-        self.behind = false;
-        self.missed = false;
+        (self.on_disk, self.behind, self.missed) = (false, false, false);
         self.clear()
     }
 
@@ -295,14 +309,15 @@ impl Lane {
         (before != now).then_some((before, now, self.in_flight))
     }
 
-    /// Says whether new deliveries may be handed over in memory.
+    /// Says whether new deliveries may be handed over in memory: not while older ones on disk have to wait.
     pub(crate) fn tell_room(&self) {
-        self.room.set_behind(self.behind || self.reading.is_some() || self.circuit.probe_at().is_some());
+        let waits = self.on_disk && !self.is_low();
+        self.room.set_behind(self.behind || waits || self.circuit.probe_at().is_some());
     }
 
     /// Whether nothing is in memory and nothing is due on disk.
     pub(crate) fn is_idle(&self) -> bool {
-        self.held.is_empty() && !self.behind && self.reading.is_none()
+        self.held.is_empty() && !self.on_disk && self.reading.is_none()
     }
 
     /// Whether no attempt runs and no result waits for its commit.

@@ -5,6 +5,7 @@
 //! under way; `room` is what may wait in memory, `lane` what does. Invariant: what is held here grows
 //! with what is active, never with the backlog. Read `room.rs` next.
 
+pub(crate) mod backlog;
 pub(crate) mod circuit;
 pub(crate) mod due;
 pub(crate) mod fair;

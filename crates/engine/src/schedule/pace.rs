@@ -2,7 +2,8 @@
 //!
 //! The limit begins low, doubles with each round of good answers as long as they come as quickly as the quickest, and
 //! halves on overload; from then on it grows by one for a round. Answers that take ever longer say that more attempts
-//! at once would only wait in line at the receiver. Pure: times are passed in. Read `slots.rs` next.
+//! at once only wait in line, here or at the receiver: then it goes down by an eighth. Pure: times are passed in. Read
+//! `slots.rs` next.
 
 use std::time::Duration;
 
@@ -40,6 +41,8 @@ pub(crate) struct Pace {
     halved: bool,
     /// Good answers towards the next step of a slow growth.
     good: u32,
+    /// Good answers that came late, towards the next step down.
+    late: u32,
     /// What an attempt takes, smoothed, in microseconds.
     smoothed_us: Option<i64>,
     /// What the quickest took, of the answers before these and of these, in microseconds.
@@ -55,6 +58,7 @@ impl Pace {
             limit: LIMIT_AT_FIRST,
             halved: false,
             good: 0,
+            late: 0,
             smoothed_us: None,
             quickest_us: [i64::MAX; 2],
             answers: 0,
@@ -94,9 +98,15 @@ impl Pace {
         match strain {
             Strain::Overloaded => {
                 self.limit = (self.limit / 2).max(1);
-                (self.halved, self.good) = (true, 0);
+                (self.halved, self.good, self.late) = (true, 0, 0);
             }
-            Strain::None if !self.is_as_quick_as_ever(took_us) => self.good = 0,
+            Strain::None if !self.is_as_quick_as_ever(took_us) => {
+                (self.good, self.late) = (0, self.late + 1);
+                if self.late >= self.limit {
+                    self.late = 0;
+                    self.limit = (self.limit - self.limit / 8).max(LIMIT_AT_FIRST.min(self.limit));
+                }
+            }
             Strain::None => {
                 self.good += 1;
                 if !self.halved || self.good >= self.limit {
@@ -159,11 +169,14 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_stays_where_answers_take_longer_the_more_there_are_at_once() {
+    fn the_limit_goes_down_where_answers_take_longer_the_more_there_are_at_once() {
         let mut pace = Pace::new();
-        good(&mut pace, 8);
-        (0..1_000).for_each(|_| pace.ended(Strain::None, Duration::from_millis(6)));
-        assert_eq!(pace.limit(), 16, "they took 1 ms before");
+        good(&mut pace, 120);
+        assert_eq!(pace.limit(), 128);
+        (0..128).for_each(|_| pace.ended(Strain::None, Duration::from_millis(6)));
+        assert_eq!(pace.limit(), 112, "they took 1 ms before");
+        (0..500).for_each(|_| pace.ended(Strain::None, Duration::from_millis(6)));
+        assert!((LIMIT_AT_FIRST..80).contains(&pace.limit()), "{}", pace.limit());
         // A webhook that is far away is no queue: all of its answers take that long.
         let mut far = Pace::new();
         (0..1_000).for_each(|_| far.ended(Strain::None, Duration::from_millis(150)));

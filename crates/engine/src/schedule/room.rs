@@ -3,10 +3,13 @@
 //! It exists so that the store's writer knows, at the moment of the commit, whether a delivery can be
 //! handed over in memory or must be read back from disk. Invariants: what is handed over is bounded for
 //! each webhook and for all of them together; a webhook that is behind gets everything from disk, so that
-//! old deliveries go before new ones. Read `lane.rs` next.
+//! old deliveries go before new ones. Its pending deliveries are counted here too, for its tenant's limit. Read
+//! `backlog.rs` next.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use super::backlog::Backlog;
 
 /// Deliveries of one webhook that may be in memory with their events.
 const DELIVERIES_MAX: usize = 1_024;
@@ -27,6 +30,8 @@ pub(crate) struct Room {
     taken: Taken,
     behind: AtomicBool,
     all: Arc<Memory>,
+    /// Its pending deliveries, within those of its tenant.
+    pub(crate) backlog: Backlog,
 }
 
 /// One delivery's place in memory; given back when it is dropped.
@@ -67,9 +72,9 @@ impl Taken {
 }
 
 impl Room {
-    /// Room for one webhook, within that for all.
-    pub(crate) fn within(all: &Arc<Memory>) -> Self {
-        Self { all: Arc::clone(all), ..Self::default() }
+    /// Room for one webhook, within that for all, with so many deliveries pending.
+    pub(crate) fn within(all: &Arc<Memory>, backlog: Backlog) -> Self {
+        Self { all: Arc::clone(all), backlog, ..Self::default() }
     }
 
     /// Takes a place for a delivery with a body of so many bytes, if there is one.
@@ -110,8 +115,9 @@ mod tests {
     fn all_webhooks_share_a_bound() {
         let all = Arc::default();
         let count = ALL_BYTES_MAX / BYTES_MAX;
-        let places: Vec<_> =
-            (0..=count).filter_map(|_| Arc::new(Room::within(&all)).reserve(BYTES_MAX)).collect();
+        let places: Vec<_> = (0..=count)
+            .filter_map(|_| Arc::new(Room::within(&all, Backlog::default())).reserve(BYTES_MAX))
+            .collect();
         assert_eq!(places.len(), count);
     }
 

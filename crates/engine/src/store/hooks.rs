@@ -9,7 +9,9 @@ use std::sync::Arc;
 use vai_webhooks_wire::UnixMs;
 
 use super::{AcceptEvent, Place, Route, Sendable, StoreError, StoredWebhook};
+use crate::catalog::CatalogChange;
 use crate::key::{EventKey, WebhookNo};
+use crate::webhook::Form;
 
 /// What a store tells the engine about its own commits.
 pub trait Hooks: Send + Sync {
@@ -18,6 +20,11 @@ pub trait Hooks: Send + Sync {
     fn route(&self, event: &AcceptEvent) -> Route;
     /// A webhook was changed. Called before the change is answered and before anything later is committed.
     fn webhook_changed(&self, webhook: StoredWebhook);
+    /// The catalog was changed, or whether events are held against it. Called as `webhook_changed` is.
+    fn catalog_changed(&self, change: CatalogChange);
+    /// So many more of a webhook's deliveries are pending on disk, or fewer. Called before what the change was for is
+    /// answered.
+    fn pending_changed(&self, webhook: WebhookNo, more: i64);
     /// These deliveries are on disk and pending.
     fn committed(&self, committed: Committed);
     /// The store failed and takes nothing more.
@@ -27,7 +34,7 @@ pub trait Hooks: Send + Sync {
 /// Pending deliveries that one commit made.
 #[derive(Debug, Default)]
 pub struct Committed {
-    /// Those that are handed over in memory: [`Store::due`] does not know them.
+    /// Those that are handed over in memory: [`Store::due`] does not know those without a form.
     pub fresh: Vec<Fresh>,
     /// For webhooks with deliveries to be read back, when the first of them is due.
     pub due: HashMap<WebhookNo, UnixMs>,
@@ -44,4 +51,7 @@ pub struct Fresh {
     pub event: Arc<Sendable>,
     /// Its place in memory.
     pub place: Place,
+    /// What makes its bytes, where they are not the event's as it was accepted: such a delivery has a row from the
+    /// beginning, which keeps the form.
+    pub form: Option<Form>,
 }

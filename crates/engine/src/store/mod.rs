@@ -5,8 +5,11 @@
 //! order, before the writes are answered. `sqlite/` is the one there is. Another store (PostgreSQL) is a
 //! folder beside it. Read `sqlite/mod.rs` next.
 
+mod catalog;
 mod hooks;
+mod script;
 pub mod sqlite;
+mod stats;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,15 +18,23 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use vai_webhooks_wire::{EventId, UnixMs};
 
+pub use self::catalog::{
+    CATALOG_BYTES_MAX, CatalogEntry, CatalogStore, CatalogVersion, PutDone, PutEntry, TYPES_PER_TENANT_MAX,
+    VERSIONS_KEPT,
+};
 pub use self::hooks::{Committed, Fresh, Hooks};
+pub use self::script::StoredScript;
+pub use self::stats::{Stats, StatsOf};
 use crate::access::StoredKey;
 use crate::attempt::{Attempt, Exchanged};
+use crate::catalog::CatalogChange;
 use crate::event::{Delivery, DeliveryState, Event, EventSummary};
 use crate::key::{AttemptKey, EventKey, Realm, WebhookNo};
 pub use crate::schedule::room::Place;
 use crate::tenant::{TenantId, TenantName};
 pub use crate::webhook::live::StoredWebhook;
 pub use crate::webhook::registry::{Route, Target};
+pub use crate::webhook::{Form, Format};
 
 /// The store failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +49,14 @@ pub enum StoreError {
     /// Too much waits to be written, or has waited too long. Nothing of this call was written.
     #[error("too much waits to be written")]
     Busy,
+    /// The disk has no more room than its reserve. Nothing of this call was written.
+    #[error("the disk has {free_mib} MiB left and keeps {reserve_mib}")]
+    DiskReserve {
+        /// What is left, in MiB.
+        free_mib: u64,
+        /// What is kept, in MiB.
+        reserve_mib: u64,
+    },
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
@@ -47,7 +66,7 @@ pub enum StoreError {
 pub type Later<T> = BoxFuture<'static, Result<T, StoreError>>;
 
 /// Durable storage of one installation.
-pub trait Store: Send + Sync + 'static {
+pub trait Store: CatalogStore + Send + Sync + 'static {
     /// Everything that the engine holds in memory, read once at start.
     fn load(&self) -> Later<Loaded>;
     /// From now on, `hooks` are asked where events go and told what was committed. Called once, before any write.
@@ -70,6 +89,15 @@ pub trait Store: Send + Sync + 'static {
         now: UnixMs,
         call: Option<(TenantId, Dedupe)>,
     ) -> Later<()>;
+    /// The versions of a webhook's transformation, newest first, without their code.
+    fn scripts(&self, webhook: WebhookNo) -> Later<Vec<StoredScript>>;
+    /// The code of one version.
+    fn script(&self, webhook: WebhookNo, version: u32) -> Later<Option<String>>;
+    /// From now on the delivery goes out without a script.
+    fn pin_original(&self, event: EventKey, webhook: WebhookNo) -> Later<()>;
+    /// Makes up to `limit` held deliveries due, with the transformation that the webhook has now; answers how
+    /// many there were.
+    fn release(&self, webhook: WebhookNo, limit: u32, now: UnixMs) -> Later<u32>;
     /// Cancels up to `limit` pending deliveries of a deleted webhook; answers how many there were.
     fn cancel(&self, webhook: WebhookNo, limit: u32, now: UnixMs) -> Later<u32>;
     /// Records a `webhook.test` that was sent outside the lanes: event, delivery and attempt at once.
@@ -133,8 +161,14 @@ pub struct Loaded {
     pub keys: Vec<StoredKey>,
     /// All tenants.
     pub tenants: Vec<(TenantId, TenantName)>,
+    /// The catalogs of those whose events are checked.
+    pub catalogs: Vec<CatalogChange>,
     /// For each webhook with pending deliveries, deleted ones among them, when the first is due.
     pub due: Vec<(WebhookNo, UnixMs)>,
+    /// What links to events are signed with.
+    pub link_key: [u8; 32],
+    /// For each webhook with pending deliveries, deleted ones among them, how many.
+    pub pending: Vec<(WebhookNo, i64)>,
 }
 
 /// What is sent of an event, shared by all its deliveries.
@@ -200,6 +234,8 @@ pub struct Ready {
     pub attempts: u32,
     /// How many of them were made before it was last sent again by hand.
     pub attempts_before: u32,
+    /// What makes its bytes, where they are not the event's as it was accepted.
+    pub form: Option<Form>,
 }
 
 /// One attempt and what it means for its delivery.
@@ -225,6 +261,10 @@ pub struct Settlement {
     pub due: Option<UnixMs>,
     /// Whether the webhook is disabled by it.
     pub disables: bool,
+    /// Why the delivery is held or dropped. Pending without `due` is held.
+    pub note: Option<String>,
+    /// What made its bytes.
+    pub form: Option<Form>,
 }
 
 /// Which deliveries to read back.
@@ -292,34 +332,4 @@ pub enum Changed {
     IdTaken,
     /// It was changed by somebody else meanwhile, or is gone.
     Outdated,
-}
-
-/// Whose counts.
-#[derive(Debug, Clone, Copy)]
-pub enum StatsOf {
-    /// One webhook's.
-    Webhook(WebhookNo),
-    /// A whole tenant's.
-    Tenant(TenantId),
-    /// Everybody's.
-    All,
-}
-
-/// True counts, kept in the same transactions as what they count.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Deliveries that were taken.
-    pub sent: u64,
-    /// Deliveries that ended without being taken.
-    pub failed: u64,
-    /// Deliveries given up because their webhooks were deleted.
-    pub cancelled: u64,
-    /// Deliveries not final yet.
-    pub pending: u64,
-    /// Attempts made.
-    pub attempts: u64,
-    /// When the last delivery was taken.
-    pub last_sent: Option<UnixMs>,
-    /// When the last attempt failed.
-    pub last_failed: Option<UnixMs>,
 }

@@ -8,13 +8,12 @@ use serde_json::value::RawValue;
 use vai_webhooks_wire::WebhookId;
 
 use super::retry::{RetryPolicy, SEED_ATTEMPTS, SEED_BACKOFF_MS, WAIT_MS_MAX};
-use super::{NewWebhook, WebhookChange, WebhookConfig};
+use super::{Format, NewWebhook, WebhookChange, WebhookConfig, transform};
 use crate::error::FieldProblem;
 use crate::fields::{Field, Fields, checked_json};
 
-const KNOWN_NEW: &str =
-    "id, url, events, channels, secret, ed25519, headers, retryConfig, timeoutMs, description and verify";
-const KNOWN_CHANGE: &str = "url, events, channels, headers, retryConfig, timeoutMs, description and verify (secrets change by rotation)";
+const KNOWN_NEW: &str = "id, url, events, channels, secret, ed25519, headers, retryConfig, timeoutMs, format, dataTransform, description and verify";
+const KNOWN_CHANGE: &str = "url, events, channels, headers, retryConfig, timeoutMs, format, dataTransform, description and verify (secrets change by rotation)";
 
 impl NewWebhook {
     /// Reads the body of a registration. Every problem is told, each with its place.
@@ -32,11 +31,13 @@ impl NewWebhook {
             secret: fields.optional("secret"),
             ed25519: fields.optional("ed25519").unwrap_or(false),
             verify: fields.optional("verify").unwrap_or(true),
+            transform: transform::read(&mut fields).flatten(),
             config: WebhookConfig {
                 channels: fields.optional("channels").unwrap_or_default(),
                 headers: fields.optional::<Headers>("headers").map(|Headers(all)| all).unwrap_or_default(),
                 retry: retry(&mut fields).unwrap_or_default(),
                 description: fields.optional("description"),
+                format: format(&mut fields).unwrap_or_default(),
                 ..WebhookConfig::new(
                     fields.required::<String>("url").unwrap_or_default(),
                     fields.required::<Vec<String>>("events").unwrap_or_default(),
@@ -44,7 +45,6 @@ impl NewWebhook {
             },
         };
         let timeout_ms = timeout_ms(&mut fields).unwrap_or(new.config.timeout_ms);
-        no_transformation_yet(&mut fields);
         let config = WebhookConfig { timeout_ms, ..new.config };
         done(Self { config, ..new }, fields, KNOWN_NEW)
     }
@@ -62,9 +62,10 @@ impl WebhookChange {
             retry: retry(&mut fields),
             timeout_ms: timeout_ms(&mut fields),
             description: description_change(&mut fields),
+            format: format(&mut fields),
+            transform: transform::read(&mut fields),
             verify: fields.optional("verify"),
         };
-        no_transformation_yet(&mut fields);
         done(change, fields, KNOWN_CHANGE)
     }
 }
@@ -74,16 +75,18 @@ fn done<T>(value: T, fields: Fields<'_>, known: &str) -> Result<T, Vec<FieldProb
     if problems.is_empty() { Ok(value) } else { Err(problems) }
 }
 
-/// The seed's `dataTransform: null` is its default, and means the same here.
-fn no_transformation_yet(fields: &mut Fields<'_>) {
-    if fields.raw("dataTransform").is_some_and(|raw| raw.get() != "null") {
-        let detail = "is not available in this version: events are sent as they were accepted";
-        fields.problem("dataTransform", "not_available", detail);
-    }
-}
-
 fn timeout_ms(fields: &mut Fields<'_>) -> Option<u32> {
     fields.optional::<u64>("timeoutMs").map(|ms| u32::try_from(ms).unwrap_or(u32::MAX))
+}
+
+fn format(fields: &mut Fields<'_>) -> Option<Format> {
+    let name = fields.optional::<String>("format")?;
+    let named = Format::ALL.into_iter().find(|format| format.as_str() == name);
+    if named.is_none() {
+        let names: Vec<&str> = Format::ALL.iter().map(|format| format.as_str()).collect();
+        fields.problem("format", "unknown_value", format!("must be one of {}", names.join(", ")));
+    }
+    named
 }
 
 /// Absent: no change. `null`: taken away.
@@ -176,14 +179,15 @@ mod tests {
     #[test]
     fn every_problem_of_a_registration_is_told() {
         let body =
-            br#"{"events":"x","retryConfig":{"maxAttempts":-1,"extra":1},"unknown":1,"dataTransform":"x"}"#;
+            br#"{"events":"x","retryConfig":{"maxAttempts":-1,"extra":1},"unknown":1,"dataTransform":{"onError":"x","version":1,"code":"e => e"}}"#;
         let found = pointers(NewWebhook::from_json(body).unwrap_err());
         let expected = [
+            ("/dataTransform/onError", "unknown_value"),
+            ("/dataTransform/version", "conflicts"),
             ("/retryConfig/maxAttempts", "wrong_type"),
             ("/retryConfig/extra", "unknown_field"),
             ("/url", "missing"),
             ("/events", "wrong_type"),
-            ("/dataTransform", "not_available"),
             ("/unknown", "unknown_field"),
         ];
         assert_eq!(found, expected.map(|(pointer, code)| (pointer.to_owned(), code)));

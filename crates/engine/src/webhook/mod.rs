@@ -4,18 +4,22 @@
 //! [`WebhookConfig`], compiled once into what an attempt needs (`live.rs`), found by event type in the
 //! registry (`registry.rs`).
 
+mod format;
 mod input;
 pub(crate) mod live;
 pub(crate) mod pattern;
 pub(crate) mod registry;
 pub(crate) mod retry;
+mod transform;
 mod validate;
 
 use serde::{Deserialize, Serialize};
 use vai_webhooks_wire::{UnixMs, WebhookId};
 
+pub use format::{Form, Format};
 pub use retry::RetryPolicy;
-pub(crate) use validate::{Checked, check_channels, check_config};
+pub use transform::{OnError, ScriptInput, Transform, TransformInput};
+pub(crate) use validate::{Checked, check_channels, check_config, check_header};
 
 /// What a webhook's owner decides about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +42,12 @@ pub struct WebhookConfig {
     /// A note for people.
     #[serde(default)]
     pub description: Option<String>,
+    /// How its events are written.
+    #[serde(default, skip_serializing_if = "Format::is_default")]
+    pub format: Format,
+    /// The script that shapes its events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transform: Option<Transform>,
 }
 
 /// The seed's deadline of one attempt, in milliseconds.
@@ -55,6 +65,8 @@ impl WebhookConfig {
             retry: RetryPolicy::default(),
             timeout_ms: DEFAULT_TIMEOUT_MS,
             description: None,
+            format: Format::default(),
+            transform: None,
         }
     }
 }
@@ -70,6 +82,8 @@ pub struct NewWebhook {
     pub ed25519: bool,
     /// Whether the endpoint must accept a signed `webhook.test` first. Default: yes.
     pub verify: bool,
+    /// The script that shapes its events, in place of `config.transform`.
+    pub transform: Option<TransformInput>,
     /// The rest.
     pub config: WebhookConfig,
 }
@@ -78,7 +92,8 @@ impl NewWebhook {
     /// A webhook of this address and these events, and the defaults for the rest.
     #[must_use]
     pub fn new<T: Into<String>>(url: impl Into<String>, events: impl IntoIterator<Item = T>) -> Self {
-        Self { id: None, secret: None, ed25519: false, verify: true, config: WebhookConfig::new(url, events) }
+        let config = WebhookConfig::new(url, events);
+        Self { id: None, secret: None, ed25519: false, verify: true, transform: None, config }
     }
 }
 
@@ -99,6 +114,10 @@ pub struct WebhookChange {
     pub timeout_ms: Option<u32>,
     /// A note for people; `Some(None)` takes it away.
     pub description: Option<Option<String>>,
+    /// How its events are written.
+    pub format: Option<Format>,
+    /// The script that shapes its events; `Some(None)` takes it away.
+    pub transform: Option<Option<TransformInput>>,
     /// Whether a changed address must accept a signed `webhook.test` first. Default: yes.
     pub verify: Option<bool>,
 }
@@ -115,6 +134,8 @@ impl WebhookChange {
             retry: self.retry.unwrap_or(old.retry),
             timeout_ms: self.timeout_ms.unwrap_or(old.timeout_ms),
             description: self.description.unwrap_or(old.description),
+            format: self.format.unwrap_or(old.format),
+            transform: old.transform,
         }
     }
 }

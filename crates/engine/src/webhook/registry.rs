@@ -11,11 +11,12 @@ use std::sync::{Arc, RwLock};
 use arc_swap::ArcSwap;
 use vai_webhooks_wire::WebhookId;
 
-use super::WebhookStatus;
 use super::live::{Damaged, Live, StoredWebhook};
 use super::pattern::{Pattern, prefixes};
+use super::{Form, WebhookStatus};
 use crate::event::Nowhere;
 use crate::key::WebhookNo;
+use crate::schedule::backlog::{Backlog, OfTenant};
 use crate::schedule::room::{Memory, Place, Room};
 use crate::tenant::TenantId;
 
@@ -47,32 +48,53 @@ pub struct Target {
     pub webhook: WebhookNo,
     /// With it, the delivery is handed over in memory.
     pub place: Option<Place>,
+    /// What makes the bytes, where they are not the event's as it was accepted.
+    pub form: Option<Form>,
 }
 
 impl Registry {
-    /// A registry of these webhooks.
-    pub(crate) fn load(stored: Vec<StoredWebhook>) -> Result<Self, Damaged> {
+    /// A registry of these webhooks, with so many deliveries pending.
+    pub(crate) fn load(stored: Vec<StoredWebhook>, pending: &[(WebhookNo, i64)]) -> Result<Self, Damaged> {
         let mut by_tenant: HashMap<TenantId, Vec<Arc<Live>>> = HashMap::new();
         let numbers: Vec<RwLock<Numbers>> = (0..STRIPES).map(|_| RwLock::default()).collect();
         let memory = Arc::default();
+        let mut backlogs: HashMap<TenantId, Arc<OfTenant>> = HashMap::new();
         for webhook in stored {
-            let live = Arc::new(Live::compile(webhook)?.in_room(Arc::new(Room::within(&memory))));
+            let backlog = Backlog::of(backlogs.entry(webhook.tenant).or_default());
+            let live = Arc::new(Live::compile(webhook)?.in_room(Arc::new(Room::within(&memory, backlog))));
             let (no, tenant) = (live.stored.no, live.stored.tenant);
             write(&numbers[stripe(no.0.into())]).insert(no, Arc::clone(&live));
             by_tenant.entry(tenant).or_default().push(live);
         }
         let mut tenants: Vec<Tenants> = (0..STRIPES).map(|_| Tenants::new()).collect();
         for (tenant, all) in by_tenant {
-            tenants[stripe(tenant.0)].insert(tenant, Arc::new(TenantIndex::of(all)));
+            let backlog = backlogs.remove(&tenant).unwrap_or_default();
+            tenants[stripe(tenant.0)].insert(tenant, Arc::new(TenantIndex::of(all, backlog)));
         }
-        Ok(Self { tenants: tenants.into_iter().map(ArcSwap::from_pointee).collect(), numbers, memory })
+        let tenants = tenants.into_iter().map(ArcSwap::from_pointee).collect();
+        let registry = Self { tenants, numbers, memory };
+        pending.iter().for_each(|(webhook, count)| registry.pending_changed(*webhook, *count));
+        Ok(registry)
+    }
+
+    /// So many more deliveries of a webhook are pending, or fewer. Those of deleted ones do not count.
+    pub(crate) fn pending_changed(&self, webhook: WebhookNo, more: i64) {
+        if let Some(live) = self.by_no(webhook) {
+            live.room.backlog.change(more);
+        }
+    }
+
+    /// How many deliveries of a tenant are pending.
+    pub(crate) fn pending(&self, tenant: TenantId) -> u64 {
+        self.index(tenant).map_or(0, |index| index.backlog.pending())
     }
 
     /// Puts in one webhook as it was just committed, in place of its former self. Deleted ones are
     /// taken out. Called by one thread at a time, the store's writer.
     pub(crate) fn apply(&self, stored: StoredWebhook) -> Result<(), Damaged> {
         let before = self.by_no(stored.no).map(|live| Arc::clone(&live.room));
-        let room = before.unwrap_or_else(|| Arc::new(Room::within(&self.memory)));
+        let backlog = self.index(stored.tenant).map(|index| Arc::clone(&index.backlog)).unwrap_or_default();
+        let room = before.unwrap_or_else(|| Arc::new(Room::within(&self.memory, Backlog::of(&backlog))));
         let live = Arc::new(Live::compile(stored)?.in_room(room));
         let (no, tenant) = (live.stored.no, live.stored.tenant);
         let gone = live.stored.status == WebhookStatus::Deleted;
@@ -80,6 +102,7 @@ impl Registry {
             let mut numbers = write(&self.numbers[stripe(no.0.into())]);
             if gone {
                 numbers.remove(&no);
+                live.room.backlog.drop_all();
             } else {
                 numbers.insert(no, Arc::clone(&live));
             }
@@ -94,7 +117,7 @@ impl Registry {
         } else {
             all.insert(no, live);
         }
-        tenants.insert(tenant, Arc::new(TenantIndex::of(all.into_values().collect())));
+        tenants.insert(tenant, Arc::new(TenantIndex::of(all.into_values().collect(), backlog)));
         slot.store(Arc::new(tenants));
         Ok(())
     }
@@ -164,11 +187,14 @@ struct TenantIndex {
     exactly: HashMap<Box<str>, Vec<Arc<Live>>>,
     under: HashMap<Box<str>, Vec<Arc<Live>>>,
     all: Vec<Arc<Live>>,
+    /// The same for all states of one tenant.
+    backlog: Arc<OfTenant>,
 }
 
 impl TenantIndex {
-    fn of(webhooks: Vec<Arc<Live>>) -> Self {
+    fn of(webhooks: Vec<Arc<Live>>, backlog: Arc<OfTenant>) -> Self {
         let mut index = Self {
+            backlog,
             by_no: BTreeMap::new(),
             by_id: HashMap::with_capacity(webhooks.len()),
             exactly: HashMap::new(),
@@ -251,7 +277,7 @@ mod tests {
             webhook(3, &["*", "message.*", "message.sent"]),
             webhook(4, &["message"]),
         ];
-        let registry = Registry::load(all.to_vec()).ok().unwrap();
+        let registry = Registry::load(all.to_vec(), &[]).ok().unwrap();
         assert_eq!(targets(&registry, "message.sent"), [1, 2, 3]);
         assert_eq!(targets(&registry, "message.sent.late"), [2, 3]);
         assert_eq!(targets(&registry, "message"), [3, 4]);
@@ -261,7 +287,7 @@ mod tests {
 
     #[test]
     fn a_change_is_seen_at_once_and_a_deleted_webhook_is_gone() {
-        let registry = Registry::load(vec![webhook(1, &["a"])]).ok().unwrap();
+        let registry = Registry::load(vec![webhook(1, &["a"])], &[]).ok().unwrap();
         assert_eq!(registry.targets(TENANT, "b", &[]).nowhere, Some(Nowhere::NoneSubscribed));
         registry.apply(webhook(1, &["b"])).unwrap();
         assert_eq!(targets(&registry, "b"), [1]);
@@ -279,7 +305,7 @@ mod tests {
     fn channels_narrow_only_where_both_sides_name_some() {
         let mut with = webhook(1, &["*"]);
         with.config.channels = vec!["eu".to_owned()];
-        let registry = Registry::load(vec![with]).ok().unwrap();
+        let registry = Registry::load(vec![with], &[]).ok().unwrap();
         let route = |channels: &[&str]| {
             let channels: Vec<String> = channels.iter().map(|&it| it.to_owned()).collect();
             registry.targets(TENANT, "a", &channels)
@@ -287,5 +313,19 @@ mod tests {
         assert_eq!(route(&[]).targets.len(), 1);
         assert_eq!(route(&["us", "eu"]).targets.len(), 1);
         assert_eq!(route(&["us"]).nowhere, Some(Nowhere::OtherChannels));
+    }
+
+    #[test]
+    fn a_tenants_backlog_is_what_its_webhooks_have_pending_and_goes_with_them() {
+        let all = vec![webhook(1, &["a"]), webhook(2, &["a"])];
+        let registry = Registry::load(all, &[(WebhookNo(1), 7), (WebhookNo(9), 100)]).ok().unwrap();
+        registry.pending_changed(WebhookNo(2), 3);
+        registry.apply(webhook(3, &["b"])).unwrap();
+        registry.pending_changed(WebhookNo(3), 1);
+        registry.apply(webhook(1, &["b"])).unwrap();
+        assert_eq!((registry.pending(TENANT), registry.pending(TenantId(2))), (11, 0));
+        registry.apply(StoredWebhook { status: WebhookStatus::Deleted, ..webhook(1, &["a"]) }).unwrap();
+        registry.pending_changed(WebhookNo(1), -7);
+        assert_eq!(registry.pending(TENANT), 4);
     }
 }

@@ -182,7 +182,11 @@ fn header_problem(name: &str, code: &'static str, detail: &str) -> FieldProblem 
     FieldProblem::at(format!("/headers/{}", shown.replace('~', "~0").replace('/', "~1")), code, detail)
 }
 
-fn check_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), (&'static str, &'static str)> {
+/// One header that an owner or a script sets: the compiled one, or the problem's code and detail.
+pub(crate) fn check_header(
+    name: &str,
+    value: &str,
+) -> Result<(HeaderName, HeaderValue), (&'static str, &'static str)> {
     let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| {
         ("invalid_header_name", "is no header name (RFC 9110: letters, digits and !#$%&'*+-.^_`|~)")
     })?;

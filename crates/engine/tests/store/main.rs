@@ -1,13 +1,25 @@
 //! Opening a store: what is ours is opened, anything else is left exactly as it was.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod catalog;
+
 use std::path::Path;
 
 use rusqlite::Connection;
 use vai_webhooks_engine::{OpenError, SqliteStore, SystemRng};
 
 fn open(dir: &Path) -> Result<SqliteStore, OpenError> {
-    SqliteStore::open(dir, std::sync::Arc::new(vai_webhooks_engine::SystemClock::new()), &SystemRng)
+    SqliteStore::open(dir, 0, std::sync::Arc::new(vai_webhooks_engine::SystemClock::new()), &SystemRng)
+}
+
+/// Makes a store, and waits until it is closed: a dropped one closes when its writer has ended.
+fn make(dir: &Path) {
+    close(&open(dir).ok().unwrap());
+}
+
+fn close(store: &SqliteStore) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(vai_webhooks_engine::Store::close(store));
 }
 
 /// The database's bytes. (Looking at one in WAL mode may leave empty files beside it.)
@@ -20,7 +32,7 @@ fn a_new_directory_is_made_for_its_owner_alone_and_opens_again() {
     use std::os::unix::fs::PermissionsExt as _;
     let parent = tempfile::tempdir().unwrap();
     let dir = parent.path().join("a/b");
-    drop(open(&dir).ok().unwrap());
+    make(&dir);
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&dir), mode(&dir.join("engine.db"))), (0o700, 0o600));
     let file = Connection::open(dir.join("engine.db")).unwrap();
@@ -33,7 +45,7 @@ fn a_new_directory_is_made_for_its_owner_alone_and_opens_again() {
 #[test]
 fn a_newer_database_is_refused_and_unchanged() {
     let dir = tempfile::tempdir().unwrap();
-    drop(open(dir.path()).ok().unwrap());
+    make(dir.path());
     let file = Connection::open(dir.path().join("engine.db")).unwrap();
     file.execute_batch("PRAGMA user_version = 999; PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
     drop(file);
@@ -73,8 +85,7 @@ fn a_directory_that_is_open_is_refused_until_it_is_closed() {
     let first = open(dir.path()).ok().unwrap();
     let error = open(dir.path()).err().unwrap();
     assert!(matches!(error, OpenError::InUse { .. }), "{error}");
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(vai_webhooks_engine::Store::close(&first));
+    close(&first);
     assert!(open(dir.path()).is_ok());
 }
 

@@ -24,9 +24,14 @@ use crate::store::{Committed, NewEvent, Stored};
 const RETRY_AFTER_SECS: u32 = 5;
 
 pub(super) async fn receive(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    answer(&shared, request).await
+}
+
+/// Takes a request whose path and method were looked at.
+pub(crate) async fn answer(shared: &Shared, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let mut seen = Seen::new(&parts.headers);
-    let result = take(&shared, &parts.headers, body, &mut seen).await;
+    let result = take(shared, &parts.headers, body, &mut seen).await;
     let outcome = match &result {
         Ok(Committed { stored: Stored::First, .. }) => Outcome::Stored,
         Ok(Committed { stored: Stored::Duplicate { same_body }, .. }) => {
@@ -82,7 +87,8 @@ fn received(_on_disk: Committed) -> Response {
     ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], BODY).into_response()
 }
 
-fn refused(refusal: &Refusal) -> Response {
+/// The answer to what was not taken.
+pub(crate) fn refused(refusal: &Refusal) -> Response {
     let status = refusal.status();
     let mut response = (status, Json(json!({"error": refusal.public_text()}))).into_response();
     if status == StatusCode::SERVICE_UNAVAILABLE {

@@ -13,17 +13,18 @@ use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 use vai_webhooks_wire::{ParseSecretError, Secret, VerifyingKey};
 
-use crate::event::Event;
-use crate::observe::{Observation, Observer};
+use crate::config::SinkConfig;
+use crate::console::AccessKey;
+use crate::inbox::RETAIN_MS;
+use crate::observe::{Observation, Observer, Outcome};
 use crate::receiver::{BODY_BYTES_MAX, BODY_TIMEOUT_MS, BuildError, Receiver};
-use crate::route::HandlerError;
+use crate::rule::Rule;
 
 /// The seed's port, where `PORT` names no other.
 pub const PORT_DEFAULT: u16 = 3004;
@@ -80,6 +81,14 @@ pub struct ServiceConfig {
     pub tolerance: Option<Duration>,
     /// Whether the legacy signature alone is enough, as the seed's own sender makes it.
     pub accept_legacy: bool,
+    /// Where stored events go.
+    pub sinks: Vec<SinkConfig>,
+    /// What is worth a message, and to which of the sinks.
+    pub rules: Vec<Rule>,
+    /// The key to the routes about the receiver itself; without one they are closed.
+    pub key: Option<AccessKey>,
+    /// How long an event stays after the last sink is done with it; `None` keeps all.
+    pub retain: Option<Duration>,
     /// The bounds.
     pub limits: ServiceLimits,
     /// Sees every request's outcome; for the demo.
@@ -87,7 +96,7 @@ pub struct ServiceConfig {
 }
 
 impl ServiceConfig {
-    /// The defaults: legacy senders accepted, no observer, default limits, no keys.
+    /// The defaults: legacy senders accepted, no sinks, no rules, no observer, default limits, no keys.
     pub fn new(listen: SocketAddr, data_dir: impl Into<PathBuf>, secrets: Vec<Secret>) -> Self {
         Self {
             listen,
@@ -96,6 +105,10 @@ impl ServiceConfig {
             verifying_keys: Vec::new(),
             tolerance: None,
             accept_legacy: true,
+            sinks: Vec::new(),
+            rules: Vec::new(),
+            key: None,
+            retain: Some(Duration::from_millis(RETAIN_MS)),
             limits: ServiceLimits::default(),
             observer: None,
         }
@@ -111,6 +124,8 @@ impl fmt::Debug for ServiceConfig {
             .field("verifying_keys", &self.verifying_keys.len())
             .field("tolerance", &self.tolerance)
             .field("accept_legacy", &self.accept_legacy)
+            .field("sinks", &self.sinks)
+            .field("rules", &self.rules.iter().map(Rule::name).collect::<Vec<_>>())
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
@@ -135,12 +150,12 @@ pub enum SecretsError {
     #[error("no secret: set VAI_WEBHOOK_SECRET to the webhook's secret (several separated by commas)")]
     Empty,
     /// One of them is no secret.
-    #[error("secret number {number} is not usable: {source}")]
+    #[error("secret number {number} is not usable: {what}")]
     Bad {
         /// Its place in the list, from 1.
         number: usize,
-        /// What is wrong with it.
-        source: ParseSecretError,
+        /// What is wrong with it. The message has it, so it is no source: a chain would say it twice.
+        what: ParseSecretError,
     },
 }
 
@@ -150,7 +165,7 @@ pub fn parse_secrets(list: &str) -> Result<Vec<Secret>, SecretsError> {
     let named = list.split(',').map(str::trim).filter(|text| !text.is_empty());
     let secrets: Vec<Secret> = named
         .enumerate()
-        .map(|(at, text)| Secret::parse(text).map_err(|source| SecretsError::Bad { number: at + 1, source }))
+        .map(|(at, text)| Secret::parse(text).map_err(|what| SecretsError::Bad { number: at + 1, what }))
         .collect::<Result<_, _>>()?;
     if secrets.is_empty() { Err(SecretsError::Empty) } else { Ok(secrets) }
 }
@@ -162,19 +177,28 @@ pub async fn open(config: &ServiceConfig) -> Result<Receiver, BuildError> {
         .accept_legacy(config.accept_legacy)
         .body_bytes_max(config.limits.body_bytes_max)
         .body_timeout_ms(config.limits.body_timeout_ms)
-        .on_any(log_event);
+        .retain(config.retain)
+        .sinks(config.sinks.clone())
+        .summaries_and_rules(config.rules.clone());
     for secret in &config.secrets {
         builder = builder.secret(secret.clone());
     }
     for key in &config.verifying_keys {
         builder = builder.verifying_key(key.clone());
     }
+    if let Some(key) = &config.key {
+        builder = builder.key(key.clone());
+    }
     if let Some(tolerance) = config.tolerance {
         builder = builder.tolerance(tolerance);
     }
-    if let Some(observer) = config.observer.clone() {
-        builder = builder.observe(move |seen: &Observation<'_>| observer(seen));
-    }
+    let observer = config.observer.clone();
+    builder = builder.observe(move |seen: &Observation<'_>| {
+        log_event(seen);
+        if let Some(observer) = &observer {
+            observer(seen);
+        }
+    });
     builder.open(&config.data_dir).await
 }
 
@@ -213,16 +237,20 @@ pub async fn serve_router(
     connections::serve(listener, router, limits, stop).await;
     let left = deadline.saturating_duration_since(Instant::now());
     if !receiver.close(left.max(Duration::from_millis(CLOSE_MS_MIN))).await {
-        tracing::warn!("handlers were stopped at the deadline; the events they had not taken stay stored");
+        tracing::warn!(
+            "sinks or handlers were stopped at the deadline; the events they had not taken stay stored"
+        );
     }
     if failed { Err(ServiceError::StoreFailed) } else { Ok(()) }
 }
 
 /// One line per event, with nothing in it of what people said.
-async fn log_event(event: Arc<Event>) -> Result<(), HandlerError> {
-    let from = event.webhook_id.as_deref().unwrap_or("an unnamed webhook");
-    tracing::info!(id = ?event.id, scheme = %event.scheme, "Received webhook event: {} from {from}", event.event_type);
-    Ok(())
+fn log_event(seen: &Observation<'_>) {
+    let (Some(id), Some(event_type), Outcome::Stored) = (seen.event_id, seen.event_type, seen.outcome) else {
+        return;
+    };
+    let (from, scheme) = (seen.webhook_id.unwrap_or("an unnamed webhook"), seen.scheme.unwrap_or_default());
+    tracing::info!(?id, %scheme, "Received webhook event: {event_type} from {from}");
 }
 
 /// Serves any router within the service's bounds on connections, until `stop` completes and what is in

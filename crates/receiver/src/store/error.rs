@@ -6,16 +6,17 @@
 
 use std::path::PathBuf;
 
-/// Why the data directory could not be opened. Every text says what to do.
+/// Why the data directory could not be opened. Every text says all of it, what is beneath included, so none has a
+/// source that a chain would say again.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The directory or a file in it could not be made or read.
-    #[error("cannot use the data directory {}: {source}", path.display())]
+    #[error("cannot use the data directory {}: {what}", path.display())]
     Directory {
         /// What was touched.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        what: std::io::Error,
     },
     /// Another receiver runs on this directory.
     #[error("{} is held by another running receiver: stop that one, or give this one its own directory", .0.display())]
@@ -34,13 +35,16 @@ pub enum OpenError {
         known: i64,
     },
     /// SQLite could not open or prepare the file.
-    #[error("cannot open {}: {source}", path.display())]
+    #[error("cannot open {}: {what}", path.display())]
     Sqlite {
         /// The database file.
         path: PathBuf,
         /// What SQLite said.
-        source: rusqlite::Error,
+        what: rusqlite::Error,
     },
+    /// The store was opened and could not be written.
+    #[error("the store cannot be prepared: {0}")]
+    Store(StoreError),
     /// The writer's thread could not be started.
     #[error("cannot start the store's thread: {0}")]
     Thread(std::io::Error),

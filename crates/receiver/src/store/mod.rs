@@ -1,29 +1,36 @@
 //! The store: every event that was taken in, once by its identity, in one SQLite file.
 //!
 //! It exists so that the answer 200 can mean "it is on disk". One thread owns the write connection
-//! ([`writer`]); the worker that feeds the handlers has a read-only one ([`reader`]); [`schema`] holds
-//! the tables and refuses files that are not ours.
+//! ([`writer`]); whoever reads has a read-only one ([`reader`]); [`inbox`] is what is kept for each sink;
+//! [`schema`] holds the tables and refuses files that are not ours.
 //!
 //! Invariant: a [`Committed`] is made only after the commit that holds the event, and nothing else
 //! lets the HTTP part answer 200. After a commit that failed for a reason that is not plainly
 //! temporary, the store writes nothing more: it must be opened anew.
 //! SQL stands nowhere outside this folder. Read [`writer`] next.
 
+mod checkpoint;
+pub(crate) mod derived;
 mod error;
+pub(crate) mod inbox;
 pub(crate) mod reader;
 mod schema;
+pub(crate) mod seen;
 mod totals;
 mod writer;
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
+use checkpoint::Checkpoints;
 pub use error::{OpenError, StoreError};
+pub(crate) use inbox::{Change, Dead, Which};
+use reader::Reader;
 pub(crate) use totals::{Kind, Totals};
 use writer::{Command, Writer};
 
@@ -82,13 +89,15 @@ pub(crate) enum Stored {
     },
 }
 
-/// The store's handle: cheap to call from many requests at once.
+/// The store's handle: cheap to call from many requests at once, and to clone.
+#[derive(Clone)]
 pub(crate) struct Store {
     queue: mpsc::Sender<Command>,
     totals: Arc<Mutex<Totals>>,
     down: watch::Receiver<bool>,
     stored_to: watch::Receiver<i64>,
     file: PathBuf,
+    reader: Arc<Mutex<Reader>>,
 }
 
 impl Store {
@@ -98,9 +107,12 @@ impl Store {
         let lock = hold(directory)?;
         let file = directory.join(FILE_NAME);
         let connection = schema::open(&file, Duration::from_millis(LOCK_WAIT_MS))?;
-        let sqlite = |source| OpenError::Sqlite { path: file.clone(), source };
+        let sqlite = |what| OpenError::Sqlite { path: file.clone(), what };
         let totals = Arc::new(Mutex::new(Totals::read(&connection).map_err(sqlite)?));
         let last = reader::last_seq(&connection).map_err(sqlite)?;
+        let reader = Arc::new(Mutex::new(Reader::open(&file).map_err(sqlite)?));
+        let checkpoints =
+            Checkpoints::start(&connection, &file, Duration::from_millis(LOCK_WAIT_MS)).map_err(sqlite)?;
         let (queue, waiting) = mpsc::channel(QUEUE_EVENTS_MAX);
         let (down_set, down) = watch::channel(false);
         let (stored_to_set, stored_to) = watch::channel(last);
@@ -110,17 +122,41 @@ impl Store {
             totals: totals.clone(),
             down: down_set,
             stored_to: stored_to_set,
+            checkpoints,
             _lock: lock,
         }
         .start()
         .map_err(OpenError::Thread)?;
-        Ok(Self { queue, totals, down, stored_to, file })
+        Ok(Self { queue, totals, down, stored_to, file, reader })
     }
 
     /// Stores one event and returns after the commit that holds it.
     pub(crate) async fn put(&self, event: NewEvent) -> Result<Committed, StoreError> {
         let (answer, answered) = oneshot::channel();
         self.ask(Command::Put { event: Box::new(event), answer }, answered, COMMIT_WAIT_MS).await?
+    }
+
+    /// Makes a change to what the inbox keeps, and returns its answer after the commit that holds it.
+    pub(crate) async fn change(&self, change: Change) -> Result<i64, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.ask(Command::Change { change, answer }, answered, COMMIT_WAIT_MS).await?
+    }
+
+    /// Reads with a connection that many may ask for in turn. For what people look at, not for feeding.
+    pub(crate) async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Reader) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let reader = self.reader.clone();
+        let work = move || look(&reader.lock().unwrap_or_else(PoisonError::into_inner));
+        match tokio::task::spawn_blocking(work).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "stored events could not be read");
+                Err(StoreError::Temporary)
+            }
+            Err(_) => Err(StoreError::Temporary),
+        }
     }
 
     /// Asks the writer whether it still reads its database.
@@ -153,6 +189,11 @@ impl Store {
         self.stored_to.clone()
     }
 
+    /// The data directory.
+    pub(crate) fn directory(&self) -> &Path {
+        self.file.parent().unwrap_or(Path::new("."))
+    }
+
     /// The database's path, for a reader.
     pub(crate) fn file(&self) -> &Path {
         &self.file
@@ -176,18 +217,42 @@ impl Store {
     }
 }
 
+/// What `directory` is for a receiver that would start on it, for who checks a configuration. Changes nothing; whether
+/// another receiver runs on it is not asked.
+pub fn look_at_data(directory: &Path) -> Result<String, OpenError> {
+    let cannot = |path: &Path, kind: std::io::ErrorKind| {
+        Err(OpenError::Directory { path: path.to_owned(), what: kind.into() })
+    };
+    if !directory.exists() {
+        let above = directory.ancestors().skip(1).find(|above| above.exists());
+        return match above {
+            Some(above) if !above.is_dir() => cannot(above, std::io::ErrorKind::NotADirectory),
+            _ => Ok(format!("{} will be made", directory.display())),
+        };
+    }
+    if !directory.is_dir() {
+        return cannot(directory, std::io::ErrorKind::NotADirectory);
+    }
+    let file = directory.join(FILE_NAME);
+    if !file.exists() {
+        return Ok(format!("{} is there, without an inbox", directory.display()));
+    }
+    schema::look_at(&file)?;
+    Ok(format!("{} is there, with an inbox", directory.display()))
+}
+
 /// Makes the directory readable by its owner alone: what people say to an agent is kept in it.
 fn make_directory(path: &Path) -> Result<(), OpenError> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(|source| OpenError::Directory { path: path.to_owned(), source })
+    builder.create(path).map_err(|what| OpenError::Directory { path: path.to_owned(), what })
 }
 
 fn hold(directory: &Path) -> Result<File, OpenError> {
     let path = directory.join(LOCK_NAME);
-    let failed = |source| OpenError::Directory { path: path.clone(), source };
+    let failed = |what| OpenError::Directory { path: path.clone(), what };
     let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),

@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::OpenError;
 
@@ -20,7 +20,12 @@ pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 ///
 /// `seq` grows with time and is the order in which handlers see events. `id` is the identity.
 /// `body_sha256` is kept where the body holds no id (see `accept.rs`).
-const MIGRATIONS: [&str; 1] = ["
+///
+/// The second step is the inbox (see `inbox.rs`): `taken_to` and every `seq` below it are done with at this sink.
+/// The third is retention: `done` says when every sink was done with all events up to `done_to`.
+/// The fourth tells this inbox from every other (see `derived/origin.rs`).
+const MIGRATIONS: [&str; 4] = [
+    "
     CREATE TABLE events (
         seq            INTEGER PRIMARY KEY,
         id             TEXT    NOT NULL UNIQUE,
@@ -38,26 +43,73 @@ const MIGRATIONS: [&str; 1] = ["
         duplicates       INTEGER NOT NULL,
         last_received_ms INTEGER
     ) STRICT, WITHOUT ROWID;
-"];
+",
+    "
+    CREATE TABLE sinks (
+        name     TEXT    PRIMARY KEY,
+        taken_to INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE dead_letters (
+        sink       TEXT    NOT NULL,
+        seq        INTEGER NOT NULL,
+        died_at_ms INTEGER NOT NULL,
+        detail     TEXT    NOT NULL,
+        PRIMARY KEY (sink, seq)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE replays (
+        sink TEXT    NOT NULL,
+        seq  INTEGER NOT NULL,
+        PRIMARY KEY (sink, seq)
+    ) STRICT, WITHOUT ROWID;
+",
+    "
+    CREATE TABLE done (
+        at_ms   INTEGER PRIMARY KEY,
+        done_to INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX dead_letters_of_event ON dead_letters (seq);
+    CREATE INDEX replays_of_event ON replays (seq);
+",
+    "
+    CREATE TABLE identity (id TEXT NOT NULL) STRICT;
+    INSERT INTO identity (id) VALUES (lower(hex(randomblob(16))));
+",
+];
 
 /// Opens `file` for writing: checked, at the newest version, in WAL mode with full synchronisation.
 pub(super) fn open(file: &Path, lock_wait: Duration) -> Result<Connection, OpenError> {
-    let failed = |source| match code(&source) {
-        Some(ErrorCode::NotADatabase) => OpenError::Foreign(file.to_owned()),
-        _ => OpenError::Sqlite { path: file.to_owned(), source },
-    };
+    let failed = |what| failed(file, what);
     let mut connection = Connection::open(file).map_err(failed)?;
     connection.busy_timeout(lock_wait).map_err(failed)?;
-    let found = identify(&connection).map_err(failed)?;
-    match found {
-        Found::Empty => {}
-        Found::Ours(version) if version <= VERSION => {}
-        Found::Ours(found) => return Err(OpenError::Newer { path: file.to_owned(), found, known: VERSION }),
-        Found::Foreign => return Err(OpenError::Foreign(file.to_owned())),
-    }
+    let found = recognise(&connection, file)?;
     migrate(&mut connection, found.version()).map_err(failed)?;
     prepare(&connection).map_err(failed)?;
     Ok(connection)
+}
+
+/// Whether [`open`] would take `file`. Changes nothing.
+pub(super) fn look_at(file: &Path) -> Result<(), OpenError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(file, flags).map_err(|what| failed(file, what))?;
+    recognise(&connection, file).map(drop)
+}
+
+fn failed(file: &Path, what: rusqlite::Error) -> OpenError {
+    match code(&what) {
+        Some(ErrorCode::NotADatabase) => OpenError::Foreign(file.to_owned()),
+        _ => OpenError::Sqlite { path: file.to_owned(), what },
+    }
+}
+
+/// What is in the file, where it is ours and not newer than this program.
+fn recognise(connection: &Connection, file: &Path) -> Result<Found, OpenError> {
+    match identify(connection).map_err(|what| failed(file, what))? {
+        Found::Ours(found) if found > VERSION => {
+            Err(OpenError::Newer { path: file.to_owned(), found, known: VERSION })
+        }
+        Found::Foreign => Err(OpenError::Foreign(file.to_owned())),
+        found => Ok(found),
+    }
 }
 
 #[derive(Clone, Copy)]

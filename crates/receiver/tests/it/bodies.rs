@@ -88,6 +88,25 @@ async fn half_a_body_and_silence_is_408_and_closed() {
 }
 
 #[tokio::test]
+async fn a_compressed_body_is_read_as_it_is() {
+    let directory = tempdir().unwrap();
+    let service = Running::start(directory.path()).await;
+    let gzip = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\x03\x00\x00\x00\x00\x00\x00\x00\x00\x00";
+    let signed = Post::raw(gzip).legacy(SECRET).set("Content-Encoding", "gzip");
+    assert_eq!(post(service.address, &signed).await.status, 400, "signed as it was sent: no event");
+    let plain = Post::signed(&body("evt_1", "message.sent")).set("Content-Encoding", "gzip");
+    let between = Post { body: gzip.to_vec(), ..plain.clone() };
+    assert_eq!(post(service.address, &between).await.status, 401, "signed before: another body");
+    assert!(stored_ids(directory.path()).is_empty());
+    assert_eq!(
+        post(service.address, &plain).await.status,
+        200,
+        "what is signed counts, not what is said of it"
+    );
+    service.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn what_the_content_type_says_does_not_matter() {
     let directory = tempdir().unwrap();
     let service = Running::start(directory.path()).await;

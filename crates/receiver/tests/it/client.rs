@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
-use crate::request::Post;
+use crate::request::{KEY, Post};
 
 /// One HTTP/1.1 connection.
 pub struct Client(BufReader<TcpStream>);
@@ -87,10 +87,19 @@ pub async fn post(address: SocketAddr, request: &Post) -> Answer {
     Client::connect(address).await.ask(&request.bytes()).await
 }
 
-/// GETs a path.
+/// GETs a path, with the tests' key.
 pub async fn get(address: SocketAddr, path: &str) -> Answer {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: receiver\r\n\r\n");
-    Client::connect(address).await.ask(request.as_bytes()).await
+    call(address, "GET", path, Some(KEY), "").await
+}
+
+/// Any call, with a key or without.
+pub async fn call(address: SocketAddr, method: &str, path: &str, key: Option<&str>, body: &str) -> Answer {
+    let key = key.map_or_else(String::new, |key| format!("Authorization: Bearer {key}\r\n"));
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: receiver\r\n{key}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    Client::connect(address).await.ask(format!("{head}{body}").as_bytes()).await
 }
 
 /// The whole of `/webhook/status`.

@@ -2,6 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use vai_webhooks_receiver::AccessKey;
 use vai_webhooks_wire::{Secret, SigningKey, VerifyingKey, sign};
 
 /// The secret that most tests sign with.
@@ -10,6 +11,8 @@ pub const SECRET: &str = "whsec_dGhpcnR5LXR3byBieXRlcyBvZiBhIHRlc3Qgc2VjcmV0";
 pub const OTHER_SECRET: &str = "your-webhook-secret";
 /// Both, as `VAI_WEBHOOK_SECRET` holds them.
 pub const SECRETS: &str = "whsec_dGhpcnR5LXR3byBieXRlcyBvZiBhIHRlc3Qgc2VjcmV0, your-webhook-secret";
+/// The key to a receiver's own routes.
+pub const KEY: &str = "a-key-for-the-tests";
 /// The seed of the Ed25519 key.
 const KEY_SEED: [u8; 32] = [7; 32];
 
@@ -145,6 +148,11 @@ pub fn now_secs() -> i64 {
 /// [`SECRET`], parsed.
 pub fn secret() -> Secret {
     parse(SECRET)
+}
+
+/// [`KEY`], parsed.
+pub fn key() -> AccessKey {
+    AccessKey::parse(KEY).expect("a good key")
 }
 
 /// The public half of the tests' Ed25519 key.

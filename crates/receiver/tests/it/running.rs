@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use vai_webhooks_receiver::service::{ServiceConfig, ServiceError, parse_secrets, serve};
 
-use crate::request::SECRETS;
+use crate::request::{SECRETS, key};
 
 /// A service that runs until [`Running::stop`].
 pub struct Running {
@@ -29,6 +29,7 @@ impl Running {
         let address = listener.local_addr().expect("bound");
         let mut config =
             ServiceConfig::new(address, directory, parse_secrets(SECRETS).expect("good secrets"));
+        config.key = Some(key());
         change(&mut config);
         let (stop, stopped) = oneshot::channel();
         let shutdown = async {

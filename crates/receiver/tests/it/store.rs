@@ -8,8 +8,9 @@ use vai_webhooks_receiver::service::{ServiceError, open};
 use vai_webhooks_receiver::{BuildError, OpenError, Receiver};
 
 use crate::client::{Client, get, post, status};
-use crate::request::{Post, body, secret};
+use crate::request::{Post, body, key, secret};
 use crate::running::{Running, stored_ids};
+use crate::summaries::until_done;
 
 #[tokio::test]
 async fn at_the_moment_of_its_200_an_event_is_in_the_file() {
@@ -74,7 +75,7 @@ async fn a_store_that_fails_for_good_is_503_and_ends_the_service() {
 #[tokio::test]
 async fn an_embedding_program_sees_that_the_store_has_failed() {
     let directory = tempdir().unwrap();
-    let receiver = Receiver::builder().secret(secret()).open(directory.path()).await.unwrap();
+    let receiver = Receiver::builder().secret(secret()).key(key()).open(directory.path()).await.unwrap();
     let breaker = Connection::open(directory.path().join("receiver.db")).unwrap();
     breaker.execute_batch("ALTER TABLE events RENAME TO gone").unwrap();
     let address = crate::running::serve_plain(receiver.router()).await;
@@ -96,12 +97,15 @@ async fn counts_and_duplicates_survive_a_restart() {
         assert_eq!(post(first.address, &request).await.status, 200);
     }
     assert_eq!(post(first.address, &Post::signed(&body("evt_0", "conversation.started"))).await.status, 200);
+    until_done(first.address).await;
     let before = status(first.address).await;
     first.stop().await.unwrap();
 
     let second = Running::start(directory.path()).await;
     let after = status(second.address).await;
-    assert_eq!(after, before);
+    for member in before.as_object().unwrap().keys().filter(|member| *member != "startedAt") {
+        assert_eq!(after[member], before[member], "{member}");
+    }
     assert_eq!((after["total"].as_i64(), after["duplicates"].as_i64()), (Some(5), Some(1)));
     assert_eq!(after["totalReceived"]["messageReceived"], 2);
     assert_eq!(post(second.address, &Post::signed(&body("evt_1", "message.received"))).await.status, 200);
@@ -146,4 +150,37 @@ async fn two_receivers_never_share_a_directory_and_close_frees_it() {
 async fn open_in(directory: &std::path::Path) -> Result<Receiver, BuildError> {
     let any = ([127, 0, 0, 1], 0).into();
     open(&vai_webhooks_receiver::service::ServiceConfig::new(any, directory, vec![secret()])).await
+}
+
+#[tokio::test]
+async fn the_log_is_folded_into_the_file_while_events_come() {
+    let directory = tempdir().unwrap();
+    let service = Running::start(directory.path()).await;
+    let file = directory.path().join("receiver.db");
+    let bytes = || file.metadata().unwrap().len();
+    assert_eq!(post(service.address, &Post::signed(&body("evt_first", "message.sent"))).await.status, 200);
+    let (before, address) = (bytes(), service.address);
+    let senders: Vec<_> = (0..16)
+        .map(|sender| {
+            tokio::spawn(async move {
+                let mut client = Client::connect(address).await;
+                for n in 0..150 {
+                    let post = Post::signed(&body(&format!("evt_{sender}_{n}"), "message.sent"));
+                    assert_eq!(client.ask(&post.bytes()).await.status, 200);
+                }
+            })
+        })
+        .collect();
+    for sender in senders {
+        sender.await.unwrap();
+    }
+    // A thread does it; the writer itself would after three times as many events at the earliest.
+    let folded = async {
+        while bytes() < before + 200_000 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), folded).await.expect("the file grows");
+    assert_eq!(stored_ids(directory.path()).len(), 1 + 16 * 150);
+    service.stop().await.unwrap();
 }

@@ -20,6 +20,8 @@ use super::input::json_text;
         (name = "webhooks", description = "Where events go"),
         (name = "secrets", description = "What signs them"),
         (name = "events", description = "What is sent"),
+        (name = "catalog", description = "What events look like"),
+        (name = "transformations", description = "Events in the shape that the other side wants"),
         (name = "stats", description = "True counts"),
         (name = "keys", description = "Who may call"),
         (name = "server", description = "Without a key")
@@ -104,6 +106,11 @@ pub(super) struct WebhookInput {
     timeout_ms: Option<u32>,
     /// A note for people.
     description: Option<String>,
+    /// How events are written: `vai` (the envelope, if not said), `standard`, `cloudevents`, `cloudevents-binary`,
+    /// `raw` or `thin`.
+    format: Option<String>,
+    /// A script that shapes its events: the code, or an object.
+    data_transform: Option<TransformInput>,
     /// Whether the endpoint must accept a signed `webhook.test` first; yes, if not said.
     verify: Option<bool>,
 }
@@ -121,7 +128,38 @@ pub(super) struct WebhookChangeInput {
     timeout_ms: Option<u32>,
     /// `null` takes it away.
     description: Option<String>,
+    /// Events that are accepted from now on are written so.
+    format: Option<String>,
+    /// `null` takes it away.
+    data_transform: Option<TransformInput>,
     verify: Option<bool>,
+}
+
+/// An event as it is sent.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "a description; the body is what was stored")]
+pub(super) struct EnvelopeOutput {
+    id: String,
+    /// Its type.
+    event: String,
+    #[schema(format = DateTime)]
+    timestamp: String,
+    #[schema(value_type = Value)]
+    data: String,
+}
+
+/// A webhook's transformation. A string stands for its code alone.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "a description; the body is read by the engine")]
+pub(super) struct TransformInput {
+    /// JavaScript: a script that defines `function transform(event, context)`, or an expression that is a
+    /// function. At most 64 KiB.
+    code: Option<String>,
+    /// In place of code: an earlier version.
+    version: Option<u32>,
+    /// `fail` (if not said) or `sendOriginal`.
+    on_error: Option<String>,
 }
 
 /// Waits between attempts: a doubling one, or a list in place of it.
@@ -137,6 +175,20 @@ pub(super) struct RetryInput {
     max_backoff_ms: Option<u64>,
     /// The waits themselves, in milliseconds.
     schedule: Option<Vec<u64>>,
+}
+
+/// A transformation to try out, and the event to try it on: `event` or `eventId`.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase", example = json!({"code": "event => ({ text: event.data.message.text })", "event": {"event": "message.received", "data": {"sessionId": "s-1", "message": {"text": "Hello"}}}}))]
+#[expect(dead_code, reason = "a description; the body is read by the engine")]
+pub(super) struct TrialInput {
+    /// JavaScript: a script that defines `function transform(event, context)`, or an expression that is a
+    /// function. At most 64 KiB.
+    code: String,
+    /// An event as it is posted to be accepted.
+    event: Option<EventInput>,
+    /// An event that was accepted.
+    event_id: Option<String>,
 }
 
 /// A secret to rotate to.
@@ -157,6 +209,32 @@ pub(super) struct RotateInput {
 pub(super) struct ResendInput {
     /// To this webhook alone.
     webhook_id: Option<String>,
+}
+
+/// An event type to put in place of what there is.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase", example = json!({"description": "An order was paid.", "schema": {"type": "object", "required": ["orderId"], "properties": {"orderId": {"type": "string"}}}, "examples": [{"orderId": "o-1"}]}))]
+#[expect(dead_code, reason = "a description; the body is read by the engine")]
+pub(super) struct EventTypeInput {
+    /// What it is, for people: 2,000 characters at most.
+    description: Option<String>,
+    /// The JSON Schema 2020-12 of its data: 64 KiB at most, with references to itself alone. Without one, any data is good.
+    #[schema(value_type = Option<Object>)]
+    schema: (),
+    /// Up to ten examples of its data, each good by the schema.
+    #[schema(value_type = Option<Vec<Value>>)]
+    examples: (),
+    /// Put it although it breaks consumers.
+    force: Option<bool>,
+}
+
+/// What to change of a tenant's settings.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "a description; the body is read member by member")]
+pub(super) struct SettingsInput {
+    /// `off`, `warn` or `enforce`.
+    event_schemas: Option<String>,
 }
 
 /// An API key to make.

@@ -1,4 +1,4 @@
-//! Events: accept one or many, read what became of them, send again, and the types that were seen.
+//! Events: accept one or many, read what became of them, send again.
 //!
 //! The one call on the hot path is `accept`: it reads the key, the body and nothing else. Read
 //! `stats.rs` next.
@@ -10,8 +10,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
-use vai_webhooks_engine::{Accepted, EngineError, split_batch};
-use vai_webhooks_wire::{Envelope, EventId, UnixMs, WebhookId, types as typed};
+use vai_webhooks_engine::{Accepted, EngineError, FieldProblem, split_batch};
+use vai_webhooks_wire::{Envelope, EventId, WebhookId};
 
 use super::Api;
 use super::auth::Caller;
@@ -25,6 +25,13 @@ pub(super) struct AcceptedEvent {
     id: String,
     /// Whether it had been accepted before: then nothing was sent again.
     duplicate: bool,
+    /// Where its data is not as the schema of its type has it, where that is only warned about.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    violations: Vec<FieldError>,
+}
+
+fn shown(violations: Vec<FieldProblem>) -> Vec<FieldError> {
+    violations.into_iter().map(FieldError::from).collect()
 }
 
 /// Accept an event
@@ -35,15 +42,19 @@ pub(super) struct AcceptedEvent {
     params(("Idempotency-Key" = Option<String>, Header, description = "Repeats of the same call give the same event")),
     responses((status = 202, body = AcceptedEvent), (status = 400, body = Problem), (status = 401, body = Problem),
         (status = 409, body = Problem, description = "The id or key was used for another content"),
-        (status = 413, body = Problem), (status = 503, body = Problem)))]
+        (status = 413, body = Problem),
+        (status = 422, body = Problem, description = "The data is not as the schema of its type has it, and that is enforced"),
+        (status = 429, body = Problem, description = "Too many deliveries of the tenant wait"), (status = 503, body = Problem)))]
 pub(super) async fn accept(
     State(api): State<Api>,
     Caller(tenant): Caller,
     IdempotencyKey(key): IdempotencyKey,
     Posted(body): Posted,
 ) -> Result<Response, Problem> {
-    let Accepted { id, duplicate } = api.engine.trigger_json(tenant, &body, key.as_deref()).await?;
-    Ok((StatusCode::ACCEPTED, Json(AcceptedEvent { id: id.to_string(), duplicate })).into_response())
+    let Accepted { id, duplicate, violations } =
+        api.engine.trigger_json(tenant, &body, key.as_deref()).await?;
+    let accepted = AcceptedEvent { id: id.to_string(), duplicate, violations: shown(violations) };
+    Ok((StatusCode::ACCEPTED, Json(accepted)).into_response())
 }
 
 /// What became of each event of a batch, in order.
@@ -67,22 +78,34 @@ pub(super) struct BatchResult {
     detail: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
+    /// As for one event.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    violations: Vec<FieldError>,
 }
 
 impl From<Result<Accepted, EngineError>> for BatchResult {
     fn from(result: Result<Accepted, EngineError>) -> Self {
         match result {
-            Ok(Accepted { id, duplicate }) => Self {
+            Ok(Accepted { id, duplicate, violations }) => Self {
                 status: StatusCode::ACCEPTED.as_u16(),
                 id: Some(id.to_string()),
                 duplicate: Some(duplicate),
                 code: None,
                 detail: None,
                 errors: Vec::new(),
+                violations: shown(violations),
             },
             Err(error) => {
                 let Problem { status, code, detail, errors, .. } = error.into();
-                Self { status, id: None, duplicate: None, code: Some(code), detail: Some(detail), errors }
+                Self {
+                    status,
+                    id: None,
+                    duplicate: None,
+                    code: Some(code),
+                    detail: Some(detail),
+                    errors,
+                    violations: Vec::new(),
+                }
             }
         }
     }
@@ -95,7 +118,8 @@ impl From<Result<Accepted, EngineError>> for BatchResult {
 #[utoipa::path(post, path = "/v1/events/batch", tag = "events", request_body = Vec<super::document::EventInput>,
     params(("Idempotency-Key" = Option<String>, Header, description = "Repeats of the same call give the same events")),
     responses((status = 202, body = BatchResults), (status = 400, body = Problem), (status = 401, body = Problem),
-        (status = 413, body = Problem), (status = 503, body = Problem)))]
+        (status = 413, body = Problem), (status = 429, body = Problem, description = "Too many deliveries of the tenant wait"),
+        (status = 503, body = Problem)))]
 pub(super) async fn accept_batch(
     State(api): State<Api>,
     Caller(tenant): Caller,
@@ -200,45 +224,4 @@ pub(super) async fn resend(
     let resent =
         Resent { id: id.to_string(), webhook_ids: webhooks.iter().map(ToString::to_string).collect() };
     Ok((StatusCode::ACCEPTED, Json(resent)).into_response())
-}
-
-/// An event type.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct EventType {
-    name: String,
-    /// Whether it is one of the six typed events.
-    typed: bool,
-    /// When one was last accepted.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    last_seen: Option<UnixMs>,
-}
-
-/// The event types.
-#[derive(Serialize, ToSchema)]
-pub(super) struct EventTypes {
-    data: Vec<EventType>,
-    next: Option<String>,
-}
-
-/// List event types
-///
-/// The six typed ones, and all others that were accepted.
-#[utoipa::path(get, path = "/v1/event-types", tag = "events",
-    responses((status = 200, body = EventTypes), (status = 401, body = Problem)))]
-pub(super) async fn types(
-    State(api): State<Api>,
-    Caller(tenant): Caller,
-) -> Result<Json<EventTypes>, Problem> {
-    let seen = api.engine.event_types(tenant).await?;
-    let last_seen = |name: &str| seen.iter().find(|(of, _)| of == name).map(|(_, at)| *at);
-    let own = |name: &&str| EventType { name: (*name).to_owned(), typed: true, last_seen: last_seen(name) };
-    let mut data: Vec<EventType> = typed::ALL.iter().map(own).collect();
-    let custom = seen.iter().filter(|(name, _)| !typed::ALL.contains(&name.as_str()));
-    data.extend(custom.map(|(name, at)| EventType {
-        name: name.clone(),
-        typed: false,
-        last_seen: Some(*at),
-    }));
-    Ok(Json(EventTypes { data, next: None }))
 }

@@ -26,6 +26,21 @@ pub(super) async fn read(State(api): State<Api>) -> Result<Response, Problem> {
     text.line("vai_events_total{result=\"accepted\"}", counts.events_accepted);
     text.line("vai_events_total{result=\"repeated\"}", counts.events_repeated);
     text.line("vai_events_total{result=\"refused\"}", counts.events_refused);
+    text.head(
+        "vai_schema_mismatches_total",
+        "counter",
+        "Events that were not as their schema has them, by mode.",
+    );
+    text.line("vai_schema_mismatches_total{mode=\"warn\"}", counts.schema_warned);
+    text.line("vai_schema_mismatches_total{mode=\"enforce\"}", counts.schema_refused);
+    text.head(
+        "vai_events_shed_total",
+        "counter",
+        "Events not taken although nothing was wrong with them, by reason.",
+    );
+    for (reason, count) in counts.events_shed {
+        text.line(&format!("vai_events_shed_total{{reason=\"{}\"}}", reason.as_str()), count);
+    }
     text.head("vai_attempts_total", "counter", "Attempts made, by result.");
     text.line("vai_attempts_total{result=\"2xx\"}", counts.answered_2xx);
     text.line("vai_attempts_total{result=\"other_status\"}", counts.answered_other);

@@ -6,16 +6,21 @@
 //! `application/problem+json`. The document at `/openapi.json` is made from these same functions.
 
 mod auth;
+mod catalog;
 mod document;
+mod event_types;
 mod events;
 mod health;
 mod input;
 mod keys;
+mod links;
 mod metrics;
 mod problem;
 mod secrets;
+mod settings;
 mod shapes;
 mod stats;
+mod transform;
 mod webhooks;
 
 use std::sync::Arc;
@@ -67,7 +72,14 @@ fn parts() -> OpenApiRouter<Api> {
         .routes(routes!(events::read))
         .routes(routes!(events::deliveries))
         .routes(routes!(events::resend))
-        .routes(routes!(events::types))
+        .routes(routes!(event_types::list))
+        .routes(routes!(event_types::read, event_types::put))
+        .routes(routes!(catalog::openapi))
+        .routes(routes!(catalog::asyncapi))
+        .routes(routes!(settings::read, settings::change))
+        .routes(routes!(links::read))
+        .routes(routes!(transform::attempt))
+        .routes(routes!(transform::versions))
         .routes(routes!(keys::create, keys::list))
         .routes(routes!(keys::revoke))
         .routes(routes!(health::read))

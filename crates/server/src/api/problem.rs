@@ -55,6 +55,10 @@ impl From<FieldProblem> for FieldError {
 
 /// How long a caller is asked to wait where the engine cannot take the call now.
 const RETRY_AFTER_SECS: u32 = 2;
+/// The same where the disk is full but for its reserve: somebody has to make room.
+const RETRY_AFTER_DISK_SECS: u32 = 30;
+/// The same where the tenant's own webhooks have to take what they have first.
+const RETRY_AFTER_BACKLOG_SECS: u32 = 10;
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
@@ -88,6 +92,14 @@ impl From<EngineError> for Problem {
                 errors: problems.into_iter().map(FieldError::from).collect(),
                 ..Self::new(StatusCode::BAD_REQUEST, "invalid_input", detail)
             },
+            EngineError::Violates(problems) => Self {
+                errors: problems.into_iter().map(FieldError::from).collect(),
+                ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "schema_violation", detail)
+            },
+            EngineError::Breaking(problems) => Self {
+                errors: problems.into_iter().map(FieldError::from).collect(),
+                ..Self::new(StatusCode::CONFLICT, "breaking_change", detail)
+            },
             EngineError::NotFound(what) => Self::not_found(what),
             EngineError::Conflict { code, .. } => Self::new(StatusCode::CONFLICT, code, detail),
             EngineError::TooLarge { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail),
@@ -96,6 +108,14 @@ impl From<EngineError> for Problem {
                 ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "endpoint_unreachable", detail)
             },
             EngineError::Busy => unavailable("busy", detail),
+            EngineError::DiskReserve { .. } => {
+                Self { retry_after_secs: Some(RETRY_AFTER_DISK_SECS), ..unavailable("disk_reserve", detail) }
+            }
+            EngineError::Backlog { .. } => Self {
+                retry_after_secs: Some(RETRY_AFTER_BACKLOG_SECS),
+                ..Self::new(StatusCode::TOO_MANY_REQUESTS, "backlog_full", detail)
+            },
+            EngineError::LinkExpired => Self::new(StatusCode::GONE, "link_expired", detail),
             EngineError::ShuttingDown => unavailable("shutting_down", detail),
             // What failed inside is in the log; it is of no use to a caller.
             EngineError::Store(error) => {

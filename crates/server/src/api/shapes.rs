@@ -42,6 +42,10 @@ pub(crate) struct Webhook {
     /// The deadline of one attempt, in milliseconds.
     timeout_ms: u32,
     description: Option<String>,
+    /// How events are written: `vai`, `standard`, `cloudevents`, `cloudevents-binary`, `raw` or `thin`.
+    format: &'static str,
+    /// The script that shapes its events.
+    data_transform: Option<super::transform::Transform>,
     /// `active`, `paused`, or `disabled` (its endpoint answered 410).
     status: &'static str,
     /// `whpk_…`, where it has an Ed25519 key.
@@ -74,6 +78,8 @@ impl Webhook {
             retry_config: retry_config(&config.retry),
             timeout_ms: config.timeout_ms,
             description: config.description.clone(),
+            format: config.format.as_str(),
+            data_transform: config.transform.as_ref().map(super::transform::Transform::of),
             status: webhook.status.as_str(),
             verifying_key: webhook.verifying_key.clone(),
             rotating_until: webhook.rotating_until,
@@ -214,8 +220,16 @@ pub(crate) struct Delivery {
     id: String,
     event_id: String,
     webhook_id: String,
-    /// `pending`, `delivered`, `exhausted`, `cancelled` or `rejected`.
+    /// `pending`, `delivered`, `exhausted`, `cancelled`, `rejected` or `dropped`.
     state: &'static str,
+    /// Whether it waits for its webhook's transformation to be mended.
+    held: bool,
+    /// Why it is held, or was dropped.
+    reason: Option<String>,
+    /// How it is written.
+    format: &'static str,
+    /// The version of the webhook's transformation that shapes it.
+    transform_version: Option<u32>,
     #[schema(value_type = Option<String>, format = DateTime)]
     next_attempt_at: Option<UnixMs>,
     /// Oldest first.
@@ -229,6 +243,10 @@ impl Delivery {
             event_id: delivery.event_id.to_string(),
             webhook_id: delivery.webhook_id.to_string(),
             state: delivery.state.as_str(),
+            held: delivery.held,
+            reason: delivery.reason.clone(),
+            format: delivery.format.as_str(),
+            transform_version: delivery.transform_version,
             next_attempt_at: delivery.next_attempt_at,
             attempts: delivery.attempts.iter().map(Attempt::of).collect(),
         }
@@ -259,6 +277,7 @@ pub(crate) struct Counts {
     delivered: u32,
     failed: u32,
     cancelled: u32,
+    dropped: u32,
 }
 
 impl EventSummary {
@@ -276,43 +295,8 @@ impl EventSummary {
                 delivered: counts.delivered,
                 failed: counts.failed,
                 cancelled: counts.cancelled,
+                dropped: counts.dropped,
             },
-        }
-    }
-}
-
-/// True counts, in the seed's shape.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Stats {
-    /// Deliveries that were taken.
-    sent: u64,
-    /// Deliveries that ended without being taken.
-    failed: u64,
-    /// When the last one was taken.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    last_sent: Option<UnixMs>,
-    /// When the last attempt failed.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    last_failed: Option<UnixMs>,
-    /// Deliveries that are not final yet.
-    pending: u64,
-    /// Deliveries given up because their webhooks were deleted.
-    cancelled: u64,
-    /// Attempts made.
-    attempts: u64,
-}
-
-impl Stats {
-    pub(crate) fn of(stats: &engine::Stats) -> Self {
-        Self {
-            sent: stats.sent,
-            failed: stats.failed,
-            last_sent: stats.last_sent,
-            last_failed: stats.last_failed,
-            pending: stats.pending,
-            cancelled: stats.cancelled,
-            attempts: stats.attempts,
         }
     }
 }

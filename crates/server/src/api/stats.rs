@@ -6,13 +6,13 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
-use vai_webhooks_wire::WebhookId;
+use vai_webhooks_wire::{UnixMs, WebhookId};
 
 use super::Api;
 use super::auth::Caller;
 use super::input::Id;
 use super::problem::Problem;
-use super::shapes::{Stats, masked_url};
+use super::shapes::masked_url;
 
 /// A webhook's statistics.
 #[derive(Serialize, ToSchema)]
@@ -59,4 +59,40 @@ pub(super) async fn of_tenant(
     Caller(tenant): Caller,
 ) -> Result<Json<TenantStats>, Problem> {
     Ok(Json(TenantStats { stats: Stats::of(&api.engine.stats(tenant).await?) }))
+}
+
+/// True counts, in the seed's shape.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Stats {
+    /// Deliveries that were taken.
+    sent: u64,
+    /// Deliveries that ended without being taken.
+    failed: u64,
+    /// When the last one was taken.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    last_sent: Option<UnixMs>,
+    /// When the last attempt failed.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    last_failed: Option<UnixMs>,
+    /// Deliveries that are not final yet.
+    pending: u64,
+    /// Deliveries given up: their webhooks were deleted, or their transformations dropped them.
+    cancelled: u64,
+    /// Attempts made.
+    attempts: u64,
+}
+
+impl Stats {
+    fn of(stats: &vai_webhooks_engine::Stats) -> Self {
+        Self {
+            sent: stats.sent,
+            failed: stats.failed,
+            last_sent: stats.last_sent,
+            last_failed: stats.last_failed,
+            pending: stats.pending,
+            cancelled: stats.cancelled,
+            attempts: stats.attempts,
+        }
+    }
 }

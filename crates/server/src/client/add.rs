@@ -4,6 +4,7 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use serde_json::{Map, Value, json};
 
 use super::answers::Webhook;
@@ -47,6 +48,12 @@ pub struct AddArgs {
     /// A note for people
     #[arg(long, value_name = "TEXT")]
     pub description: Option<String>,
+    /// How events are written: vai (the envelope, if not said), standard, cloudevents, cloudevents-binary, raw or thin
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    /// A file with the script that shapes its events; see `transform try`
+    #[arg(long, value_name = "FILE")]
+    pub transform: Option<String>,
     /// Do not send a test event first
     #[arg(long)]
     pub no_verify: bool,
@@ -83,7 +90,13 @@ fn registration(args: &AddArgs) -> anyhow::Result<String> {
     retry.extend(args.backoff_ms.map(|ms| ("backoffMs".to_owned(), ms.into())));
     let headers: Map<String, Value> =
         input::headers(&args.headers)?.into_iter().map(|(name, value)| (name, value.into())).collect();
-    let given: [(&str, Option<Value>); 9] = [
+    let script = match &args.transform {
+        Some(path) => {
+            Some(String::from_utf8(input::bytes(&format!("@{path}"))?).context("the script is not UTF-8")?)
+        }
+        None => None,
+    };
+    let given: [(&str, Option<Value>); 11] = [
         ("id", args.id.as_deref().map(Value::from)),
         ("secret", args.secret.as_ref().map(|Hidden(secret)| secret.as_str().into())),
         ("ed25519", args.ed25519.then(|| true.into())),
@@ -92,6 +105,8 @@ fn registration(args: &AddArgs) -> anyhow::Result<String> {
         ("retryConfig", (!retry.is_empty()).then(|| retry.into())),
         ("timeoutMs", args.timeout_ms.map(Value::from)),
         ("description", args.description.as_deref().map(Value::from)),
+        ("format", args.format.as_deref().map(Value::from)),
+        ("dataTransform", script.map(Value::from)),
         ("verify", args.no_verify.then(|| false.into())),
     ];
     body.extend(given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
@@ -124,12 +139,13 @@ mod tests {
     fn everything_that_is_given_is_sent() {
         let args = [
             "--event a.b --id w --secret s --ed25519 --channel c --max-attempts 3 --backoff-ms 9",
-            "--timeout-ms 1000 --description d --no-verify --header X-A:1",
+            "--timeout-ms 1000 --description d --no-verify --header X-A:1 --format raw",
         ]
         .join(" ");
         let expected = json!({"url": "http://x", "events": ["*", "a.b"], "id": "w", "secret": "s",
             "ed25519": true, "headers": {"X-A": "1"}, "channels": ["c"],
             "retryConfig": {"maxAttempts": 3, "backoffMs": 9}, "timeoutMs": 1000, "description": "d",
+            "format": "raw",
             "verify": false});
         assert_eq!(body(&args.split(' ').collect::<Vec<_>>()), expected);
     }

@@ -28,6 +28,7 @@ pub(super) struct Webhook {
     pub(super) retry_config: Option<RetryConfig>,
     pub(super) timeout_ms: u64,
     pub(super) description: Option<String>,
+    pub(super) format: Option<String>,
     pub(super) status: String,
     pub(super) verifying_key: Option<String>,
     pub(super) created_at: UnixMs,
@@ -112,6 +113,9 @@ pub(super) struct Delivery {
     pub(super) webhook_id: String,
     pub(super) state: String,
     pub(super) next_attempt_at: Option<UnixMs>,
+    /// Why it waits for its transformation, or was dropped.
+    #[serde(default)]
+    pub(super) reason: Option<String>,
     pub(super) attempts: Vec<Attempt>,
 }
 
@@ -120,6 +124,61 @@ pub(super) struct Delivery {
 pub(super) struct Accepted {
     pub(super) id: String,
     pub(super) duplicate: bool,
+    #[serde(default)]
+    pub(super) violations: Vec<Violation>,
+}
+
+/// Where an event is not as its schema has it.
+#[derive(Debug, Deserialize)]
+pub(super) struct Violation {
+    pub(super) pointer: String,
+    pub(super) detail: String,
+}
+
+impl Violation {
+    /// A line of its own: `    /data/total: must be 0 or more`.
+    pub(super) fn line(&self) -> [Piece<'_>; 4] {
+        ["    ".into(), toned(Tone::Waiting, self.pointer.as_str()), ": ".into(), self.detail.as_str().into()]
+    }
+}
+
+/// `GET /v1/settings`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Settings {
+    pub(super) event_schemas: String,
+}
+
+/// `GET /v1/event-types/{name}`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct EventType {
+    pub(super) name: String,
+    pub(super) typed: bool,
+    pub(super) description: Option<String>,
+    pub(super) schema: Option<Box<serde_json::value::RawValue>>,
+    pub(super) examples: Box<serde_json::value::RawValue>,
+    pub(super) version: Option<u32>,
+    pub(super) last_seen: Option<UnixMs>,
+    pub(super) mismatches: Option<Mismatches>,
+    /// Where one event type is read.
+    pub(super) versions: Option<Vec<EventTypeVersion>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Mismatches {
+    pub(super) count: u64,
+    pub(super) last_at: UnixMs,
+    pub(super) last_violations: Vec<Violation>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct EventTypeVersion {
+    pub(super) version: u32,
+    pub(super) created_at: Option<UnixMs>,
+    pub(super) breaks: Vec<Violation>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -165,6 +224,8 @@ pub(super) struct Counts {
     pub(super) delivered: u64,
     pub(super) failed: u64,
     pub(super) cancelled: u64,
+    #[serde(default)]
+    pub(super) dropped: u64,
 }
 
 #[derive(Debug, Deserialize)]

@@ -119,6 +119,7 @@ fn tally(counts: &Counts) -> Piece<'static> {
         (counts.failed, "failed", Tone::Bad),
         (counts.pending, "waiting", Tone::Waiting),
         (counts.cancelled, "cancelled", Tone::Plain),
+        (counts.dropped, "dropped", Tone::Plain),
         (counts.delivered, "delivered", Tone::Good),
     ];
     let some = all.iter().filter(|(many, ..)| *many > 0);
@@ -133,7 +134,8 @@ mod tests {
 
     #[test]
     fn the_worst_of_an_events_deliveries_comes_first() {
-        let counts = |failed, pending, delivered| Counts { failed, pending, delivered, cancelled: 0 };
+        let counts =
+            |failed, pending, delivered| Counts { failed, pending, delivered, cancelled: 0, dropped: 0 };
         assert_eq!(tally(&counts(0, 0, 2)), toned(Tone::Good, "2 delivered"));
         assert_eq!(tally(&counts(1, 1, 1)), toned(Tone::Bad, "1 failed, 1 waiting, 1 delivered"));
         assert_eq!(tally(&counts(0, 0, 0)).text, "none");

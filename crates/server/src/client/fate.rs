@@ -102,6 +102,10 @@ fn show_delivery(delivery: &Delivery, out: &mut Screen<'_>) -> io::Result<()> {
     };
     let webhook = strong(delivery.webhook_id.as_str());
     out.line(&["at ".into(), webhook, ": ".into(), state(&delivery.state), next])?;
+    if let Some(reason) = delivery.reason.as_deref().filter(|_| delivery.next_attempt_at.is_none()) {
+        let held = if delivery.state == "pending" { "held until it is mended: " } else { "" };
+        out.line(&["       ".into(), dim(format!("{held}{reason}"))])?;
+    }
     for attempt in &delivery.attempts {
         let exchange = &attempt.exchange;
         let number = format!("  {:>3}  ", attempt.number);

@@ -53,6 +53,13 @@ pub(super) enum CallError {
     NotTheApi(String),
 }
 
+impl CallError {
+    /// Whether the server said that there is no such thing.
+    pub(super) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.is_not_found())
+    }
+}
+
 /// The API of one server, with one key.
 pub(super) struct Api {
     base: String,
@@ -96,12 +103,21 @@ impl Api {
         body: String,
         idempotency_key: Option<HeaderValue>,
     ) -> Result<Answer, CallError> {
-        let mut request = Request::new(Full::new(Bytes::from(body)));
-        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let mut request = with_json(body);
         if let Some(key) = idempotency_key {
             request.headers_mut().insert("idempotency-key", key);
         }
         self.call(request, Method::POST, path).await
+    }
+
+    /// Puts JSON text.
+    pub(super) async fn put(&self, path: &str, body: String) -> Result<Answer, CallError> {
+        self.call(with_json(body), Method::PUT, path).await
+    }
+
+    /// Changes something by JSON text.
+    pub(super) async fn patch(&self, path: &str, body: String) -> Result<Answer, CallError> {
+        self.call(with_json(body), Method::PATCH, path).await
     }
 
     async fn call(
@@ -148,6 +164,12 @@ impl Api {
             None => CallError::NotTheApi(self.base.clone()),
         }
     }
+}
+
+fn with_json(body: String) -> Request<Full<Bytes>> {
+    let mut request = Request::new(Full::new(Bytes::from(body)));
+    request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    request
 }
 
 fn is_refused(error: &ClientError) -> bool {

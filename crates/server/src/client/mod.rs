@@ -2,7 +2,7 @@
 //!
 //! It knows the public HTTP API and nothing of the engine: what it can do, any program can. The way of a
 //! command: `connection` finds the server and the key, a file for each resource (`webhook` with `add`,
-//! `event` with `send` and `fate`, `key`) calls `http` and shows the `answers` through `screen` and
+//! `event` with `send` and `fate`, `event_types`, `transform`, `key`) calls `http` and shows the `answers` through `screen` and
 //! `table`. `verify` needs no server. Invariants: every wait and every answer that is read has a bound;
 //! what a server says reaches a terminal without its control characters; no secret stands in an error or
 //! in `Debug`. Read `connection.rs` next.
@@ -11,6 +11,7 @@ mod add;
 mod answers;
 mod connection;
 mod event;
+mod event_types;
 mod fate;
 mod hidden;
 mod http;
@@ -23,6 +24,7 @@ mod send;
 mod table;
 #[cfg(test)]
 mod tests;
+mod transform;
 mod verify;
 mod webhook;
 mod when;
@@ -34,8 +36,10 @@ use clap::Subcommand;
 
 pub use connection::Connection;
 pub use event::EventCommand;
+pub use event_types::EventTypesCommand;
 pub use key::KeyCommand;
 pub use screen::Screen;
+pub use transform::TransformCommand;
 pub use verify::VerifyArgs;
 pub use webhook::WebhookCommand;
 
@@ -62,6 +66,20 @@ impl Call<EventCommand> {
     }
 }
 
+impl Call<EventTypesCommand> {
+    /// Makes the call, and prints to standard output.
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
+        event_types(self.connection, self.command, &mut Screen::stdout(&mut io::stdout())).await
+    }
+}
+
+impl Call<TransformCommand> {
+    /// Makes the call, and prints to standard output.
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
+        transform(self.connection, self.command, &mut Screen::stdout(&mut io::stdout())).await
+    }
+}
+
 impl Call<KeyCommand> {
     /// Makes the call, and prints to standard output.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
@@ -85,6 +103,24 @@ pub async fn event(
     out: &mut Screen<'_>,
 ) -> anyhow::Result<ExitCode> {
     ended(event::run(&connection, command, out).await)
+}
+
+/// Runs `event-types …`.
+pub async fn event_types(
+    connection: Connection,
+    command: EventTypesCommand,
+    out: &mut Screen<'_>,
+) -> anyhow::Result<ExitCode> {
+    ended(event_types::run(&connection, command, out).await)
+}
+
+/// Runs `transform …`. A script that fails exits 1.
+pub async fn transform(
+    connection: Connection,
+    command: TransformCommand,
+    out: &mut Screen<'_>,
+) -> anyhow::Result<ExitCode> {
+    ended(transform::run(&connection, command, out).await)
 }
 
 /// Runs `key …`.

@@ -38,12 +38,18 @@ impl Refusal {
         serde_json::from_str(text).ok().map(|problem| Self { status, problem })
     }
 
+    /// Whether it says that there is no such thing.
+    pub(super) fn is_not_found(&self) -> bool {
+        self.status == StatusCode::NOT_FOUND && self.problem.code == "not_found"
+    }
+
     fn hint(&self) -> Option<&'static str> {
         match (self.status, self.problem.code.as_str()) {
             (StatusCode::UNAUTHORIZED, _) => Some(
                 "give a key with --key, VAI_KEY or --key-file; a server keeps its first admin key \
                  in the file admin-key of its data directory",
             ),
+            (_, "breaking_change") => Some("--force puts it all the same"),
             (_, "endpoint_unreachable") => Some("--no-verify registers it without asking the endpoint"),
             _ => None,
         }
@@ -55,7 +61,12 @@ impl fmt::Display for Refusal {
         let Problem { code, detail, errors, attempt } = &self.problem;
         // The server's detail repeats its fields in one line; here each has its own.
         if !errors.is_empty() && errors.iter().all(|error| detail.contains(&error.detail)) {
-            write!(f, "the server did not take it ({code})")?;
+            let why = match code.as_str() {
+                "breaking_change" => "it breaks consumers of the schema before it",
+                "schema_violation" => "the data is not as the schema of its type has it",
+                _ => "the server did not take it",
+            };
+            write!(f, "{why} ({code})")?;
         } else {
             f.write_str(&plain(detail))?;
         }

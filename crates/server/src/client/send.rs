@@ -69,11 +69,15 @@ pub(super) async fn run(
     let key = key.context("--idempotency-key holds characters that no header can carry")?;
     let api = connection.open()?;
     let answer = api.post("/v1/events", body, key).await?;
-    let Accepted { id, duplicate } = answer.read()?;
+    let Accepted { id, duplicate, violations } = answer.read()?;
     if !connection.json {
         let word = if duplicate { "accepted before" } else { "accepted" };
         let note = if duplicate { "  nothing was sent again" } else { "" };
         out.line(&[toned(Tone::Good, word), " ".into(), strong(id.as_str()), dim(note)])?;
+        if !violations.is_empty() {
+            out.line(&[toned(Tone::Waiting, "  it is not as the schema of its type has it:")])?;
+        }
+        violations.iter().try_for_each(|violation| out.line(&violation.line()))?;
     }
     let Some(Span(wait)) = args.wait else {
         if connection.json {

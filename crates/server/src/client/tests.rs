@@ -5,5 +5,6 @@
 
 mod arguments;
 mod calls;
+mod event_types;
 mod server;
 mod signatures;

@@ -24,7 +24,7 @@ pub enum WebhookCommand {
   vai-webhooks webhook add https://example.com/webhooks/vai --event 'message.*'
   vai-webhooks webhook add http://127.0.0.1:3004/webhooks/vai --id crm \\
       --event conversation.started --event conversation.ended --max-attempts 5")]
-    Add(AddArgs),
+    Add(Box<AddArgs>),
     /// List webhooks, newest first
     List(Paging),
     /// Show a webhook and what it was sent
@@ -138,6 +138,9 @@ pub(super) fn described(webhook: &Webhook, out: &mut Screen<'_>) -> io::Result<(
         out.field("retries", retry.into())?;
     }
     out.field("timeout", format!("{} ms", webhook.timeout_ms).into())?;
+    if let Some(format) = webhook.format.as_deref().filter(|format| *format != "vai") {
+        out.field("format", format.into())?;
+    }
     if let Some(key) = &webhook.verifying_key {
         out.field("Ed25519 key", key.as_str().into())?;
     }

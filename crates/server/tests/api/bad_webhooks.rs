@@ -46,7 +46,7 @@ async fn each_bad_member_has_its_problem_and_changes_nothing() {
         (with("secret", json!("whsec_???")), ("/secret", "invalid_secret")),
         (with("secret", json!("")), ("/secret", "invalid_secret")),
         (with("stats", json!({})), ("/stats", "unknown_field")),
-        (with("dataTransform", json!("x => x")), ("/dataTransform", "not_available")),
+        (with("dataTransform", json!("x =>")), ("/dataTransform", "invalid_script")),
         (with("url", json!("no url")), ("/url", "invalid_url")),
         (with("url", json!("ftp://example.com/")), ("/url", "refused_url")),
         (with("url", json!("https://user:hunter2@example.com/")), ("/url", "refused_url")),

@@ -20,8 +20,9 @@ pub const ADMIN: &str = "an-admin-key-for-tests-only";
 pub struct Server {
     pub url: String,
     client: Client<HttpConnector, Full<Bytes>>,
+    engine: Arc<Engine>,
     /// Gone with the server.
-    _data: TempDir,
+    data: TempDir,
 }
 
 /// What a call was answered.
@@ -54,17 +55,30 @@ impl Answer {
 
 impl Server {
     pub async fn start() -> Self {
-        let data = tempfile::tempdir().unwrap();
-        let options = EngineOptions {
+        Self::start_on(tempfile::tempdir().unwrap(), |_| {}).await
+    }
+
+    /// The same on this directory, with other options.
+    pub async fn start_on(data: TempDir, change: impl FnOnce(&mut EngineOptions)) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let mut options = EngineOptions {
+            public_url: Some(url.clone()),
             egress_allow: vec!["127.0.0.0/8".parse().unwrap()],
             admin_key: Some(Redacted(ADMIN.to_owned())),
             ..EngineOptions::new(data.path())
         };
+        change(&mut options);
         let engine = Arc::new(Engine::open(options).await.unwrap());
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, api::router(engine)).await });
-        Self { url, client: Client::builder(TokioExecutor::new()).build_http(), _data: data }
+        let router = api::router(Arc::clone(&engine));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { url, client: Client::builder(TokioExecutor::new()).build_http(), engine, data }
+    }
+
+    /// Ends the engine, and gives its directory.
+    pub async fn end(self) -> TempDir {
+        self.engine.shutdown(std::time::Duration::from_secs(30)).await;
+        self.data
     }
 
     /// A call with these headers.
@@ -105,15 +119,18 @@ impl Server {
 
     /// Calls until `is` is true of the answer.
     pub async fn until(&self, path: &str, is: impl Fn(&Value) -> bool) -> Value {
+        let mut last = String::new();
         let wait = async {
             loop {
                 let answer = self.call("GET", path, "").await;
                 if is(&answer.json) {
                     return answer.json;
                 }
+                last = answer.text;
             }
         };
-        tokio::time::timeout(std::time::Duration::from_secs(60), wait).await.expect("it becomes true")
+        let waited = tokio::time::timeout(std::time::Duration::from_secs(60), wait).await;
+        waited.unwrap_or_else(|_| panic!("{path} does not become what it should: {last}"))
     }
 
     /// Everything that a tenant can read, to compare before and after.

@@ -103,6 +103,45 @@ async fn run() {
     assert_eq!(event["deliveries"]["delivered"], 1);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backlog_that_is_on_disk_when_the_engine_is_killed_arrives_whole() {
+    const BACKLOG: usize = 5_000;
+    let data = tempfile::tempdir().unwrap();
+    let (mended, is_mended) = watch::channel(false);
+    let receiver = Receiver::start(move |_, _| match *is_mended.borrow() {
+        true => StatusCode::OK,
+        false => StatusCode::INTERNAL_SERVER_ERROR,
+    })
+    .await;
+    let mut server = Server::start(data.path()).await;
+    let webhook = json!({"id": "all", "url": receiver.url, "events": ["*"], "verify": false,
+        "retryConfig": {"schedule": vec![500; 40]}});
+    let producer = Producer::new();
+    let url = format!("{}/v1/webhooks", server.url);
+    let (status, answer) = producer.call("POST", &url, &webhook.to_string()).await.unwrap();
+    assert_eq!(status, 201, "{answer}");
+    let mut all = BTreeSet::new();
+    for kill in 0..5 {
+        let ids = (0..BACKLOG / 5).map(|number| format!("e-{kill}-{number}"));
+        let events: Vec<_> = ids
+            .inspect(|id| assert!(all.insert(id.clone())))
+            .map(|id| json!({"id": id, "event": "order.made", "data": {"text": "x".repeat(200)}}))
+            .collect();
+        let url = format!("{}/v1/events/batch", server.url);
+        let (status, answer) = producer.call("POST", &url, &json!(events).to_string()).await.unwrap();
+        assert_eq!(status, 202, "{answer}");
+        server.kill().await;
+        server = Server::start(data.path()).await;
+        let url = format!("{}/v1/stats", server.url);
+        let (_, answer) = producer.call("GET", &url, "").await.unwrap();
+        assert_eq!(answer["stats"]["pending"], all.len(), "what is counted is what was accepted");
+    }
+    mended.send_replace(true);
+    let arrive = receiver.wait_for(BACKLOG);
+    tokio::time::timeout(DEADLINE, arrive).await.expect("the backlog arrives");
+    assert_eq!(receiver.taken().into_keys().collect::<BTreeSet<_>>(), all);
+}
+
 /// Posts events under ids of its own until all are accepted; repeats what was not answered.
 async fn produce(url: watch::Receiver<String>, next: Arc<AtomicUsize>, accepted: mpsc::Sender<String>) {
     let producer = Producer::new();

@@ -6,8 +6,13 @@
 
 mod crash;
 mod demo;
+mod flood;
+mod inbox;
 mod log;
+mod outage;
 mod producer;
 mod receiver;
+mod rules;
+mod scripted;
 mod server;
 mod signals;

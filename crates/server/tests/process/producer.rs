@@ -6,8 +6,9 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
+use vai_webhooks_wire::{Secret, UnixMs, sign};
 
-use crate::server::ADMIN_KEY;
+use crate::server::{ADMIN_KEY, SECRET};
 
 /// A client with connections of its own.
 #[derive(Clone)]
@@ -18,9 +19,40 @@ impl Producer {
         Self(Client::builder(TokioExecutor::new()).build_http())
     }
 
+    /// Sends an event to a receiver, signed; its answer's status, or an error where no whole answer came.
+    pub async fn send(
+        &self,
+        url: &str,
+        id: &str,
+        body: &str,
+    ) -> Result<u16, Box<dyn std::error::Error + Send + Sync>> {
+        let secret = Secret::parse(SECRET)?;
+        let now = UnixMs::now();
+        let request = http::Request::post(format!("{url}/webhooks/vai"))
+            .header("webhook-id", id)
+            .header("webhook-timestamp", now.as_secs().to_string())
+            .header("webhook-signature", sign::v1(&secret, id, now.as_secs(), body.as_bytes()))
+            .body(Full::new(Bytes::from(body.to_owned())))?;
+        let response = self.0.request(request).await?;
+        let status = response.status().as_u16();
+        response.into_body().collect().await?;
+        Ok(status)
+    }
+
     /// One call; an error where no whole answer came.
     pub async fn call(
         &self,
+        method: &str,
+        url: &str,
+        body: &str,
+    ) -> Result<(u16, Value), Box<dyn std::error::Error + Send + Sync>> {
+        self.call_as("default", method, url, body).await
+    }
+
+    /// The same for another tenant, by its name.
+    pub async fn call_as(
+        &self,
+        tenant: &str,
         method: &str,
         url: &str,
         body: &str,
@@ -29,6 +61,7 @@ impl Producer {
             .method(method)
             .uri(url)
             .header("authorization", format!("Bearer {ADMIN_KEY}"))
+            .header("x-vai-tenant", tenant)
             .body(Full::new(Bytes::from(body.to_owned())))?;
         let response = self.0.request(request).await?;
         let status = response.status().as_u16();

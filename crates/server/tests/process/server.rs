@@ -6,6 +6,9 @@ use std::process::{ExitStatus, Stdio};
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
+/// A receiver's secret.
+pub const SECRET: &str = "whsec_dGhpcnR5LXR3byBieXRlcyBvZiBhIHRlc3Qgc2VjcmV0";
+/// The key to either's own routes.
 pub const ADMIN_KEY: &str = "an-admin-key-for-tests-only";
 
 /// The binary that the tests were built with.
@@ -23,15 +26,25 @@ pub struct Server {
 impl Server {
     /// Starts one on this directory and waits until it listens.
     pub async fn start(data: &Path) -> Self {
-        let mut child = Command::new(binary())
+        let mut command = Command::new(binary());
+        command
             .args(["serve", "--listen", "127.0.0.1:0", "--egress-allow", "127.0.0.0/8", "--data"])
             .arg(data)
-            .env("VAI_ADMIN_KEY", ADMIN_KEY)
-            .env("VAI_LOG", "error")
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
+            .env("VAI_ADMIN_KEY", ADMIN_KEY);
+        Self::spawn(command).await
+    }
+
+    /// Starts a receiver on this directory, with this configuration, and waits until it listens.
+    pub async fn receive(data: &Path, config: &Path) -> Self {
+        let mut command = Command::new(binary());
+        command.args(["receive", "--port", "0", "--data"]).arg(data).arg("--config").arg(config);
+        command.env("VAI_WEBHOOK_SECRET", SECRET).env("VAI_RECEIVE_KEY", ADMIN_KEY);
+        Self::spawn(command).await
+    }
+
+    async fn spawn(mut command: Command) -> Self {
+        command.env("VAI_LOG", "error").stdout(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let first = lines.next_line().await.unwrap().expect("the server says where it listens");
         let url = first.rsplit(' ').next().unwrap().to_owned();

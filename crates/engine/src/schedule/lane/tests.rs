@@ -13,7 +13,7 @@ fn lane() -> Lane {
 
 fn offer(lane: &mut Lane, key: i64) {
     let place = Arc::<Room>::default().reserve(2).unwrap();
-    lane.offer(event(key), place);
+    lane.offer(event(key), place, None);
 }
 
 fn ended(lane: &mut Lane, key: i64, strain: Strain) {
@@ -31,7 +31,7 @@ fn event(key: i64) -> Arc<Sendable> {
 }
 
 fn delivery(key: i64) -> Ready {
-    Ready { event: event(key), attempts: 0, attempts_before: 0 }
+    Ready { event: event(key), attempts: 0, attempts_before: 0, form: None }
 }
 
 fn started(lane: &mut Lane) -> Vec<i64> {
@@ -184,4 +184,50 @@ fn a_lane_with_nothing_to_do_is_idle() {
     assert!(!lane.is_idle(), "its result is not on disk yet");
     lane.settled(EventKey(1));
     assert!(lane.is_idle());
+}
+
+/// A lane and its room.
+fn lane_in_room() -> (Lane, Arc<Room>) {
+    let room = Arc::<Room>::default();
+    (Lane::new(TenantId(1), Arc::clone(&room)), room)
+}
+
+#[test]
+fn a_few_retries_that_are_read_back_send_no_new_delivery_to_the_disk() {
+    let (mut lane, room) = lane_in_room();
+    lane.wake();
+    lane.begin_reading(NOW).unwrap();
+    lane.tell_room();
+    assert!(room.reserve(1).is_some());
+    read_back(&mut lane, &[1, 2, 3]);
+    lane.tell_room();
+    assert!(room.reserve(1).is_some());
+}
+
+#[test]
+fn what_a_lane_could_not_read_back_at_once_goes_before_what_is_new() {
+    let (mut lane, room) = lane_in_room();
+    lane.wake();
+    lane.begin_reading(NOW).unwrap();
+    lane.end_reading(Due { ready: vec![delivery(1)], more: true, ..Due::default() });
+    lane.tell_room();
+    assert!(room.reserve(1).is_none());
+    lane.begin_reading(NOW).unwrap();
+    read_back(&mut lane, &[2]);
+    lane.tell_room();
+    assert!(room.reserve(1).is_some());
+}
+
+#[test]
+fn while_there_is_too_much_in_memory_to_read_back_what_is_due_nothing_new_gets_there() {
+    let (mut lane, room) = lane_in_room();
+    let half = i64::try_from(READY_MAX / 2).unwrap();
+    (0..=half).for_each(|key| offer(&mut lane, key));
+    lane.wake();
+    assert!(!lane.wants_reading(NOW));
+    lane.tell_room();
+    assert!(room.reserve(1).is_none());
+    started(&mut lane);
+    lane.tell_room();
+    assert!(room.reserve(1).is_some());
 }

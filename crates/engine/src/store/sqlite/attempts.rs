@@ -1,14 +1,16 @@
 //! Attempts: written once, never changed.
 //!
-//! The table's own order answers "what became of this event here"; its one index answers "what happened
-//! at this webhook, newest first". Read `webhooks.rs` next.
+//! The table's own order answers "what became of this event here"; the ledger answers "what happened at this webhook,
+//! newest first". Read `webhooks.rs` next.
 
 use std::time::Duration;
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use vai_webhooks_wire::UnixMs;
 
 use super::columns;
+use super::group::Group;
+use super::ledger::{self, AttemptOf, Of};
 use crate::attempt::{Attempt, Exchanged};
 use crate::dispatch::transport::FailureKind;
 use crate::key::{AttemptKey, EventKey, Realm, WebhookNo};
@@ -16,7 +18,13 @@ use crate::store::Settlement;
 
 /// Keeps one attempt. The same number again means that the attempt before was never recorded here, as
 /// after a crash: the newer one stands.
-pub(super) fn insert(connection: &Connection, settlement: &Settlement) -> rusqlite::Result<()> {
+pub(super) fn insert(
+    connection: &Connection,
+    group: &mut Group,
+    settlement: &Settlement,
+) -> rusqlite::Result<()> {
+    let Settlement { webhook, attempt: key, event, number, .. } = *settlement;
+    group.ledger.attempt(webhook, AttemptOf { key, event, number });
     let exchanged = &settlement.exchanged;
     let answer = Some(&exchanged.answer[..]).filter(|answer| !answer.is_empty());
     connection
@@ -95,13 +103,45 @@ pub(super) fn of_webhook(
     limit: usize,
     realm: Realm,
 ) -> rusqlite::Result<Vec<Attempt>> {
+    let snapshot = connection.unchecked_transaction()?;
+    let found = keys_of_webhook(&snapshot, webhook, before.unwrap_or(AttemptKey(i64::MAX)), limit)?;
+    // One that was made again after a crash stands under its newer key alone.
     let sql = format!(
-        "SELECT {COLUMNS} FROM {FROM} WHERE a.webhook = ?1 AND a.key < ?2 ORDER BY a.key DESC LIMIT ?3"
+        "SELECT {COLUMNS} FROM {FROM} WHERE a.event = ?1 AND a.webhook = ?2 AND a.number = ?3 AND a.key = ?4"
     );
-    let before = before.map_or(i64::MAX, |key| key.0);
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    connection
-        .prepare_cached(&sql)?
-        .query_map(params![webhook.0, before, limit], |row| attempt(row, realm))?
-        .collect()
+    let mut statement = snapshot.prepare_cached(&sql)?;
+    let mut attempts = Vec::with_capacity(found.len());
+    for AttemptOf { key, event, number } in found {
+        let found = statement
+            .query_row(params![event.0, webhook.0, number, key.0], |row| attempt(row, realm))
+            .optional()?;
+        attempts.extend(found);
+    }
+    Ok(attempts)
+}
+
+/// Which attempts were made at a webhook below `before`, newest first.
+pub(super) fn keys_of_webhook(
+    connection: &Connection,
+    webhook: WebhookNo,
+    before: AttemptKey,
+    limit: usize,
+) -> rusqlite::Result<Vec<AttemptOf>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT key, event, number FROM attempts_of WHERE webhook = ?1 AND key < ?2 ORDER BY key DESC LIMIT ?3",
+    )?;
+    let rows = params![webhook.0, before.0, i64::try_from(limit).unwrap_or(i64::MAX)];
+    let rows = statement.query_map(rows, |row| {
+        let (key, event) = (AttemptKey(row.get(0)?), EventKey(row.get(1)?));
+        Ok(AttemptOf { key, event, number: row.get(2)? })
+    })?;
+    let mut found: Vec<AttemptOf> = rows.collect::<rusqlite::Result<_>>()?;
+    ledger::logged(
+        connection,
+        |of| of == Of::Webhook(webhook),
+        |_, entry| found.extend(entry.attempts.iter().filter(|it| it.key < before)),
+    )?;
+    found.sort_unstable_by_key(|attempt| std::cmp::Reverse(attempt.key));
+    found.truncate(limit);
+    Ok(found)
 }

@@ -2,8 +2,8 @@
 //!
 //! A delivery has a row as soon as it waits for anything but its first, prompt attempt. Without a row it
 //! is delivered where its first attempt is recorded, and pending where that is not. Invariants: `due_ms`
-//! is set exactly while a row's state is pending; a final state is left only by sending again by hand.
-//! Read `prompt.rs` and `attempts.rs` next.
+//! is set exactly while a row's state is pending and it is not held; a final state is left only by sending again by hand.
+//! Read `fates.rs`, `scripts.rs`, `prompt.rs` and `attempts.rs` next.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -11,11 +11,13 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use vai_webhooks_wire::UnixMs;
 
-use super::columns;
+use super::fates::fates;
 use super::group::Group;
-use crate::event::{Delivery, DeliveryState};
+use super::{columns, scripts};
+use crate::event::DeliveryState;
 use crate::key::{EventKey, Realm, WebhookNo};
 use crate::store::{Due, DueQuery, Parked, Ready, Sendable, Settlement};
+use crate::webhook::Form;
 
 const PENDING: i64 = 0;
 
@@ -26,16 +28,18 @@ fn number(state: DeliveryState) -> i64 {
         DeliveryState::Exhausted => 2,
         DeliveryState::Cancelled => 3,
         DeliveryState::Rejected => 4,
+        DeliveryState::Dropped => 5,
     }
 }
 
-fn state(number: i64) -> DeliveryState {
+pub(super) fn state(number: i64) -> DeliveryState {
     match number {
         0 => DeliveryState::Pending,
         1 => DeliveryState::Delivered,
         2 => DeliveryState::Exhausted,
         3 => DeliveryState::Cancelled,
-        _ => DeliveryState::Rejected,
+        4 => DeliveryState::Rejected,
+        _ => DeliveryState::Dropped,
     }
 }
 
@@ -45,13 +49,14 @@ pub(super) fn insert_row(
     event: EventKey,
     webhook: WebhookNo,
     due: UnixMs,
+    form: Option<Form>,
 ) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
-            "INSERT INTO deliveries (event, webhook, state, attempts, attempts_before, due_ms)
-             VALUES (?1, ?2, 0, 0, 0, ?3)",
+            "INSERT INTO deliveries (event, webhook, state, attempts, attempts_before, due_ms, version)
+             VALUES (?1, ?2, 0, 0, 0, ?3, ?4)",
         )?
-        .execute(params![event.0, webhook.0, due.0])?;
+        .execute(params![event.0, webhook.0, due.0, form.map(Form::number)])?;
     Ok(())
 }
 
@@ -73,21 +78,27 @@ pub(super) fn settle(
     group: &mut Group,
     settlement: &Settlement,
 ) -> rusqlite::Result<()> {
-    let Settlement { event, webhook, number: made, state, due, .. } = settlement;
-    super::attempts::insert(connection, settlement)?;
+    let Settlement { event, webhook, number: made, state, .. } = settlement;
+    super::attempts::insert(connection, group, settlement)?;
     group.prompt.saw(settlement.attempt.0);
     let row = row_state(connection, *event, *webhook)?;
-    let values = params![event.0, webhook.0, number(*state), made, due.map(|at| at.0)];
+    let (due, form) = scripts::due_or_held(connection, settlement)?;
+    let due = due.map(|at| at.0);
+    let values =
+        params![event.0, webhook.0, number(*state), made, due, settlement.note, form.map(Form::number)];
     match row {
         // The attempt alone says it.
         None if *state == DeliveryState::Delivered && *made == 1 => {}
         None => {
-            let insert = "INSERT INTO deliveries (event, webhook, state, attempts, attempts_before, due_ms)
-                 VALUES (?1, ?2, ?3, ?4, 0, ?5)";
+            let insert =
+                "INSERT INTO deliveries (event, webhook, state, attempts, attempts_before, due_ms, note, version)
+                 VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7)";
             connection.prepare_cached(insert)?.execute(values)?;
         }
         Some(DeliveryState::Pending) => {
-            let update = "UPDATE deliveries SET state = ?3, attempts = ?4, due_ms = ?5
+            // A form that was fixed meanwhile (without a script) stays.
+            let update = "UPDATE deliveries SET state = ?3, attempts = ?4, due_ms = ?5, note = ?6,
+                                 version = iif(version & 16777215 = 0, version, ?7)
                  WHERE event = ?1 AND webhook = ?2";
             connection.prepare_cached(update)?.execute(values)?;
         }
@@ -99,9 +110,9 @@ pub(super) fn settle(
     if row.is_none() {
         group.prompt.remove(*event);
     }
-    let stats = group.stats.entry(*webhook).or_default();
+    let stats = group.ledger.counts(*webhook);
     stats.attempts += 1;
-    if !settlement.exchanged.delivered() {
+    if !settlement.exchanged.delivered() && *state != DeliveryState::Dropped {
         stats.last_failed_ms = Some(settlement.ended_at.0);
     }
     if matches!(row, None | Some(DeliveryState::Pending)) {
@@ -118,10 +129,22 @@ pub(super) fn settle(
 pub(super) fn park(connection: &Connection, group: &mut Group, parked: Parked) -> rusqlite::Result<()> {
     let Parked { event, webhook, due } = parked;
     if row_state(connection, event, webhook)?.is_none() {
-        insert_row(connection, event, webhook, due)?;
+        insert_row(connection, event, webhook, due, form_without_row(connection, event, webhook)?)?;
         group.prompt.remove(event);
     }
     Ok(())
+}
+
+/// The form of a delivery that has no row: its event's own row says it.
+fn form_without_row(
+    connection: &Connection,
+    event: EventKey,
+    webhook: WebhookNo,
+) -> rusqlite::Result<Option<Form>> {
+    let targets: Option<Vec<u8>> = connection
+        .prepare_cached("SELECT targets FROM events WHERE key = ?1")?
+        .query_row([event.0], |row| row.get(0))?;
+    Ok(columns::targets_of(targets.as_deref()).find(|(it, _)| *it == webhook).and_then(|(_, form)| form))
 }
 
 /// Makes a delivery due now, with all its attempts before it: a final one again, a new one where there
@@ -138,17 +161,28 @@ pub(super) fn reopen(
         .query_row([event.0], |row| row.get(0))?;
     let before = fates(connection, event, targets.as_deref())?.into_iter().find(|it| it.webhook == webhook);
     let attempts = before.as_ref().map_or(0, |fate| fate.attempts);
+    // A delivery stays with the form that it had, so that it has the same bytes; one that is held or new gets
+    // the one that the webhook has now.
     connection
         .prepare_cached(
-            "INSERT INTO deliveries (event, webhook, state, attempts, attempts_before, due_ms)
-             VALUES (?1, ?2, 0, ?3, ?3, ?4)
-             ON CONFLICT (event, webhook) DO UPDATE SET state = 0, due_ms = ?4, attempts_before = attempts",
+            "INSERT INTO deliveries (event, webhook, state, attempts, attempts_before, due_ms, version)
+             VALUES (?1, ?2, 0, ?3, ?3, ?4, iif(?5, ?6, (SELECT script FROM webhooks WHERE no = ?2)))
+             ON CONFLICT (event, webhook) DO UPDATE SET
+                 version = iif(state = 0 AND due_ms IS NULL, excluded.version, version),
+                 state = 0, due_ms = ?4, attempts_before = attempts, note = NULL",
         )?
-        .execute(params![event.0, webhook.0, attempts, now.0])?;
+        .execute(params![
+            event.0,
+            webhook.0,
+            attempts,
+            now.0,
+            before.as_ref().is_some_and(|it| !it.has_row),
+            before.as_ref().and_then(|it| it.form).map(Form::number)
+        ])?;
     if before.as_ref().is_some_and(|fate| !fate.has_row && fate.state == DeliveryState::Pending) {
         group.prompt.remove(event);
     }
-    let stats = group.stats.entry(webhook).or_default();
+    let stats = group.ledger.counts(webhook);
     if let Some(before) = before {
         stats.count(before.state, -1);
     }
@@ -173,8 +207,10 @@ pub(super) fn cancel(
                   WHERE webhook = ?1 AND due_ms IS NOT NULL ORDER BY due_ms, event LIMIT ?2)",
         )?
         .execute(params![webhook.0, limit])?;
+    let left = limit.saturating_sub(u32::try_from(cancelled).unwrap_or(limit));
+    let cancelled = cancelled + scripts::cancel_held(connection, webhook, left)?;
     let count = i64::try_from(cancelled).unwrap_or(i64::MAX);
-    let stats = group.stats.entry(webhook).or_default();
+    let stats = group.ledger.counts(webhook);
     stats.count(DeliveryState::Cancelled, count);
     stats.count(DeliveryState::Pending, -count);
     Ok(u32::try_from(cancelled).unwrap_or(u32::MAX))
@@ -220,7 +256,7 @@ fn ready(
 ) -> rusqlite::Result<Ready> {
     connection
         .prepare_cached(
-            "SELECT e.type, e.dedupe, e.body, d.attempts, d.attempts_before
+            "SELECT e.type, e.dedupe, e.body, d.attempts, d.attempts_before, d.version
              FROM deliveries d JOIN events e ON e.key = d.event
              WHERE d.event = ?1 AND d.webhook = ?2",
         )?
@@ -231,79 +267,13 @@ fn ready(
                 event_type: row.get_ref(0)?.as_str()?.into(),
                 body: row.get_ref(2)?.as_blob()?.to_vec().into(),
             };
-            Ok(Ready { event: Arc::new(event), attempts: row.get(3)?, attempts_before: row.get(4)? })
-        })
-}
-
-/// Where one delivery of an event stands.
-pub(super) struct Fate {
-    pub(super) webhook: WebhookNo,
-    pub(super) state: DeliveryState,
-    /// When the next attempt is due, while it is pending and has a row.
-    pub(super) due: Option<UnixMs>,
-    attempts: u32,
-    has_row: bool,
-}
-
-/// Where each delivery of an event stands, by webhook number.
-pub(super) fn fates(
-    connection: &Connection,
-    event: EventKey,
-    targets: Option<&[u8]>,
-) -> rusqlite::Result<Vec<Fate>> {
-    let mut all: Vec<Fate> = connection
-        .prepare_cached("SELECT webhook, state, due_ms, attempts FROM deliveries WHERE event = ?1")?
-        .query_map([event.0], |row| {
-            Ok(Fate {
-                webhook: WebhookNo(row.get(0)?),
-                state: state(row.get(1)?),
-                due: row.get::<_, Option<i64>>(2)?.map(UnixMs),
+            Ok(Ready {
+                event: Arc::new(event),
                 attempts: row.get(3)?,
-                has_row: true,
+                attempts_before: row.get(4)?,
+                form: columns::form(row, 5)?,
             })
-        })?
-        .collect::<rusqlite::Result<_>>()?;
-    let with_rows: HashSet<WebhookNo> = all.iter().map(|fate| fate.webhook).collect();
-    let mut taken = connection
-        .prepare_cached("SELECT 1 FROM attempts WHERE event = ?1 AND webhook = ?2 AND number = 1")?;
-    for webhook in columns::targets_of(targets).filter(|webhook| !with_rows.contains(webhook)) {
-        let (state, attempts) = match taken.exists(params![event.0, webhook.0])? {
-            true => (DeliveryState::Delivered, 1),
-            false => (DeliveryState::Pending, 0),
-        };
-        all.push(Fate { webhook, state, due: None, attempts, has_row: false });
-    }
-    all.sort_unstable_by_key(|fate| fate.webhook);
-    Ok(all)
-}
-
-/// The deliveries of an event with all their attempts.
-pub(super) fn list(
-    connection: &Connection,
-    event: EventKey,
-    realm: Realm,
-) -> rusqlite::Result<Vec<(WebhookNo, Delivery)>> {
-    let (dedupe, targets) = connection
-        .prepare_cached("SELECT dedupe, targets FROM events WHERE key = ?1")?
-        .query_row([event.0], |row| {
-        Ok((row.get::<_, Option<String>>(0)?, row.get::<_, Option<Vec<u8>>>(1)?))
-    })?;
-    let event_id = columns::id_of(event, dedupe.as_deref(), realm);
-    let mut webhook_id = connection.prepare_cached("SELECT id FROM webhooks WHERE no = ?1")?;
-    let delivery = |fate: Fate| {
-        let no = fate.webhook;
-        let due = fate.due.or((fate.state == DeliveryState::Pending).then(|| event.at()));
-        let delivery = Delivery {
-            id: event.delivery_id(no, realm),
-            event_id: event_id.clone(),
-            webhook_id: webhook_id.query_row([no.0], |row| columns::webhook_id(row, 0))?,
-            state: fate.state,
-            next_attempt_at: due,
-            attempts: super::attempts::of_delivery(connection, event, no, realm)?,
-        };
-        Ok((no, delivery))
-    };
-    fates(connection, event, targets.as_deref())?.into_iter().map(delivery).collect()
+        })
 }
 
 /// When the delivery that has waited longest became due: one look at the index for each webhook that

@@ -11,6 +11,7 @@ use vai_webhooks_wire::{EventId, UnixMs};
 use super::columns::{self, BY_ID, id_of};
 use super::deliveries;
 use super::group::Group;
+use super::ledger::{self, Of};
 use crate::event::{DeliveryCounts, DeliveryState, Event, EventSummary, Nowhere};
 use crate::key::{EventKey, Realm};
 use crate::store::{AcceptEvent, Acceptance, Dedupe, Fresh, Target};
@@ -31,17 +32,17 @@ pub(super) fn accept(
         return Ok(known);
     }
     let route = group.hooks.route(&new);
-    let targets = columns::targets(route.targets.iter().map(|target| target.webhook));
+    let targets = columns::targets(route.targets.iter().map(|target| (target.webhook, target.form)));
     insert(connection, group, &new, &targets, route.nowhere)?;
     let key = new.event.key;
     let due = new.deliver_at.map_or(new.now, |at| at.max(new.now));
-    for Target { webhook, place } in route.targets {
-        group.stats.entry(webhook).or_default().pending += 1;
+    for Target { webhook, place, form } in route.targets {
+        group.ledger.counts(webhook).pending += 1;
         if let Some(place) = place {
             group.prompt.add(key, 1);
-            group.committed.fresh.push(Fresh { webhook, event: Arc::clone(&new.event), place });
+            group.committed.fresh.push(Fresh { webhook, event: Arc::clone(&new.event), place, form });
         } else {
-            deliveries::insert_row(connection, key, webhook, due)?;
+            deliveries::insert_row(connection, key, webhook, due, form)?;
             let first = group.committed.due.entry(webhook).or_insert(due);
             *first = due.min(*first);
         }
@@ -49,7 +50,12 @@ pub(super) fn accept(
     Ok(Acceptance::New)
 }
 
-fn known(connection: &Connection, tenant: TenantId, dedupe: &Dedupe) -> rusqlite::Result<Option<Acceptance>> {
+/// The event that is kept under this name, where there is one.
+pub(super) fn known(
+    connection: &Connection,
+    tenant: TenantId,
+    dedupe: &Dedupe,
+) -> rusqlite::Result<Option<Acceptance>> {
     connection
         .prepare_cached("SELECT key, content FROM events WHERE tenant = ?1 AND dedupe = ?2")?
         .query_row(params![tenant.0, dedupe.name], |row| {
@@ -85,6 +91,7 @@ pub(super) fn insert(
             Some(targets).filter(|targets| !targets.is_empty()),
             &new.event.body[..]
         ])?;
+    group.ledger.event(new.tenant, new.event.key);
     group.prompt.saw(new.event.key.0);
     group.types.saw(new.tenant, &new.event.event_type, new.now);
     Ok(())
@@ -125,12 +132,13 @@ fn counts(
     targets: Option<&[u8]>,
 ) -> rusqlite::Result<DeliveryCounts> {
     let mut counts = DeliveryCounts::default();
-    for fate in deliveries::fates(connection, key, targets)? {
+    for fate in super::fates::fates(connection, key, targets)? {
         *match fate.state {
             DeliveryState::Pending => &mut counts.pending,
             DeliveryState::Delivered => &mut counts.delivered,
             DeliveryState::Exhausted | DeliveryState::Rejected => &mut counts.failed,
             DeliveryState::Cancelled => &mut counts.cancelled,
+            DeliveryState::Dropped => &mut counts.dropped,
         } += 1;
     }
     Ok(counts)
@@ -144,14 +152,23 @@ pub(super) fn list(
     limit: usize,
     realm: Realm,
 ) -> rusqlite::Result<Vec<EventSummary>> {
-    let sql =
-        format!("SELECT {SUMMARY} FROM events WHERE tenant = ?1 AND key < ?2 ORDER BY key DESC LIMIT ?3");
-    let before = before.map_or(i64::MAX, |key| key.0);
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    connection
-        .prepare_cached(&sql)?
-        .query_map(params![tenant.0, before, limit], |row| summary(connection, row, realm))?
-        .collect()
+    let snapshot = connection.unchecked_transaction()?;
+    let before = before.unwrap_or(EventKey(i64::MAX));
+    let mut statement = snapshot.prepare_cached(
+        "SELECT key FROM events_of WHERE tenant = ?1 AND key < ?2 ORDER BY key DESC LIMIT ?3",
+    )?;
+    let most = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = statement.query_map(params![tenant.0, before.0, most], |row| row.get(0).map(EventKey))?;
+    let mut found: Vec<EventKey> = rows.collect::<rusqlite::Result<_>>()?;
+    ledger::logged(
+        &snapshot,
+        |of| of == Of::Tenant(tenant),
+        |_, entry| found.extend(entry.events.iter().filter(|key| **key < before)),
+    )?;
+    found.sort_unstable_by_key(|key| std::cmp::Reverse(*key));
+    found.truncate(limit);
+    let mut statement = snapshot.prepare_cached(&format!("SELECT {SUMMARY} FROM events WHERE key = ?1"))?;
+    found.into_iter().map(|key| statement.query_row([key.0], |row| summary(&snapshot, row, realm))).collect()
 }
 
 /// One event of a tenant.

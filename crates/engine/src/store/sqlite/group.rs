@@ -3,13 +3,12 @@
 //! It exists so that hooks are told once for a commit, and that counts change once. Read `events.rs` next
 //! for what is written.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::ledger::Ledger;
 use super::prompt::Prompt;
-use super::stats;
 use super::types::Types;
-use crate::key::WebhookNo;
+use crate::catalog::CatalogChange;
 use crate::store::{Committed, Hooks, StoredWebhook};
 
 /// What a group gathers while it is written, for after its commit.
@@ -19,8 +18,10 @@ pub(super) struct Group {
     pub(super) committed: Committed,
     /// Webhooks that changed.
     pub(super) webhooks: Vec<StoredWebhook>,
-    /// Counts that changed.
-    pub(super) stats: HashMap<WebhookNo, stats::Delta>,
+    /// What changed of the catalog.
+    pub(super) catalog: Vec<CatalogChange>,
+    /// What changed by webhook and tenant; what is to be folded of it stays from one group to the next.
+    pub(super) ledger: Ledger,
     /// Event types that were seen; stays from one group to the next.
     pub(super) types: Types,
     /// Prompt deliveries; stays from one group to the next.
@@ -36,7 +37,8 @@ impl Group {
             hooks,
             committed: Committed::default(),
             webhooks: Vec::new(),
-            stats: HashMap::new(),
+            catalog: Vec::new(),
+            ledger: Ledger::default(),
             types: Types::default(),
             prompt,
             ends: false,

@@ -5,15 +5,21 @@
 //! nowhere else. Read `open.rs` next.
 
 mod attempts;
+mod catalog;
+mod checkpoint;
 pub(crate) mod columns;
 mod deliveries;
+mod disk;
 mod events;
+mod fates;
 mod group;
+mod ledger;
 mod open;
 mod prompt;
 mod queue;
 mod readers;
 mod schema;
+mod scripts;
 mod stats;
 mod tenants;
 mod types;
@@ -31,6 +37,7 @@ use futures_util::future::BoxFuture;
 use rusqlite::Connection;
 use vai_webhooks_wire::{EventId, UnixMs};
 
+use self::disk::Disk;
 pub use self::open::OpenError;
 use self::prompt::Prompt;
 use self::queue::Kind;
@@ -38,7 +45,7 @@ use self::readers::{Readers, StartError};
 use self::writer::Writer;
 use super::{
     AcceptEvent, Acceptance, ChangeWebhook, Changed, Dedupe, Due, DueQuery, Hooks, Later, Loaded, Parked,
-    Settlement, Stats, StatsOf, Store, StoreError,
+    Settlement, Stats, StatsOf, Store, StoreError, StoredScript,
 };
 use crate::access::StoredKey;
 use crate::attempt::Attempt;
@@ -63,6 +70,7 @@ pub struct SqliteStore {
 }
 
 struct Open {
+    disk: Disk,
     writer: Arc<Writer>,
     thread: JoinHandle<()>,
     /// Held for as long as anything is written.
@@ -70,8 +78,14 @@ struct Open {
 }
 
 impl SqliteStore {
-    /// Opens the store in `dir`, making both where they are not there, and migrating an older file.
-    pub fn open(dir: &Path, clock: Arc<dyn Clock>, rng: &dyn Rng) -> Result<Self, OpenError> {
+    /// Opens the store in `dir`, making both where they are not there, and migrating an older file. New events are
+    /// taken as long as its disk has more room than the reserve, in bytes.
+    pub fn open(
+        dir: &Path,
+        reserve_bytes: u64,
+        clock: Arc<dyn Clock>,
+        rng: &dyn Rng,
+    ) -> Result<Self, OpenError> {
         let open::Opened { mut writer, path, lock } = open::open(dir, rng)?;
         let sqlite = |source| OpenError::Sqlite { path: path.clone(), source };
         let io = |source| OpenError::Io { path: path.clone(), source };
@@ -86,9 +100,16 @@ impl SqliteStore {
         let calls = readers("vai-store-reader", CALL_READERS)?;
         let dispatch = readers("vai-store-due", DISPATCH_READERS)?;
         prompt::recover(&mut writer).map_err(sqlite)?;
+        scripts::recover(&writer, clock.now()).map_err(sqlite)?;
+        ledger::fold_all(&mut writer).map_err(sqlite)?;
+        match checkpoint::start(&mut writer, &path) {
+            Ok(()) => {}
+            Err(checkpoint::Error::Sqlite(source)) => return Err(sqlite(source)),
+            Err(checkpoint::Error::Thread(source)) => return Err(io(source)),
+        }
         let prompt = Prompt::after(prompt::above_all(&writer).map_err(sqlite)?);
         let (writer, thread) = Writer::start(writer, clock, prompt).map_err(io)?;
-        let open = Open { writer: Arc::new(writer), thread, lock };
+        let open = Open { disk: Disk::of(dir, reserve_bytes), writer: Arc::new(writer), thread, lock };
         Ok(Self { open: Mutex::new(Some(open)), calls, dispatch, realm })
     }
 
@@ -99,6 +120,11 @@ impl SqliteStore {
         T: Send + 'static,
     {
         self.write_as(Kind::Call { tenant: None, rows: 1, bytes: 0 }, write)
+    }
+
+    fn check_disk(&self) -> Result<(), StoreError> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.as_ref().map_or(Ok(()), |open| open.disk.check(open.writer.now()))
     }
 
     fn write_as<T, F>(&self, kind: Kind, write: F) -> Later<T>
@@ -120,11 +146,15 @@ impl Store for SqliteStore {
         self.calls.read(move |connection| {
             Ok(Loaded {
                 realm,
+                link_key: connection
+                    .query_row("SELECT key FROM keys WHERE name = 'links'", [], |row| row.get(0))?,
                 highest_key: prompt::above_all(connection)?,
                 webhooks: webhooks::load(connection)?,
                 keys: tenants::load_keys(connection)?,
                 tenants: tenants::load(connection)?,
+                catalogs: catalog::load(connection)?,
                 due: deliveries::first_due(connection)?,
+                pending: stats::pending(connection)?,
             })
         })
     }
@@ -138,7 +168,7 @@ impl Store for SqliteStore {
     fn close(&self) -> BoxFuture<'static, ()> {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
         async move {
-            let Some(Open { writer, thread, lock }) = open else { return };
+            let Some(Open { writer, thread, lock, .. }) = open else { return };
             drop(writer);
             // The thread ends when what waits is written; a thread of its own waits for that, so that
             // no thread that drives futures does.
@@ -158,6 +188,9 @@ impl Store for SqliteStore {
     fn accept(&self, events: Vec<AcceptEvent>) -> Later<Vec<Acceptance>> {
         let bytes = events.iter().map(|event| event.event.body.len()).sum();
         let tenant = events.first().map(|event| event.tenant);
+        if let Err(full) = self.check_disk() {
+            return std::future::ready(Err(full)).boxed();
+        }
         self.write_as(Kind::Call { tenant, rows: events.len(), bytes }, move |connection, group| {
             events.into_iter().map(|event| events::accept(connection, group, event)).collect()
         })
@@ -198,6 +231,26 @@ impl Store for SqliteStore {
             webhooks
                 .into_iter()
                 .try_for_each(|webhook| deliveries::reopen(connection, group, event, webhook, now))
+        })
+    }
+
+    fn scripts(&self, webhook: WebhookNo) -> Later<Vec<StoredScript>> {
+        self.calls.read(move |connection| scripts::list(connection, webhook))
+    }
+
+    fn script(&self, webhook: WebhookNo, version: u32) -> Later<Option<String>> {
+        self.dispatch.read(move |connection| scripts::code(connection, webhook, version))
+    }
+
+    fn pin_original(&self, event: EventKey, webhook: WebhookNo) -> Later<()> {
+        self.write_as(Kind::Result { rows: 1 }, move |connection, group| {
+            scripts::pin_original(connection, group, event, webhook)
+        })
+    }
+
+    fn release(&self, webhook: WebhookNo, limit: u32, now: UnixMs) -> Later<u32> {
+        self.write_as(Kind::Result { rows: limit as usize }, move |connection, group| {
+            scripts::release(connection, group, webhook, limit, now)
         })
     }
 
@@ -263,7 +316,7 @@ impl Store for SqliteStore {
 
     fn deliveries(&self, key: EventKey) -> Later<Vec<(WebhookNo, Delivery)>> {
         let realm = self.realm;
-        self.calls.read(move |connection| deliveries::list(connection, key, realm))
+        self.calls.read(move |connection| fates::list(connection, key, realm))
     }
 
     fn attempts(&self, webhook: WebhookNo, before: Option<AttemptKey>, limit: usize) -> Later<Vec<Attempt>> {

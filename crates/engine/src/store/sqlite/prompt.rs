@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::columns::targets_of;
 use super::deliveries;
@@ -105,7 +105,7 @@ pub(super) fn above_all(connection: &Connection) -> rusqlite::Result<i64> {
 
 /// Gives rows to the prompt deliveries that were not settled when the process ended.
 pub(super) fn recover(connection: &mut Connection) -> rusqlite::Result<u64> {
-    let transaction = connection.transaction()?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut recovered = 0;
     {
         let mut events = transaction.prepare(
@@ -119,9 +119,9 @@ pub(super) fn recover(connection: &mut Connection) -> rusqlite::Result<u64> {
         let mut rows = events.query([])?;
         while let Some(row) = rows.next()? {
             let key = EventKey(row.get(0)?);
-            for WebhookNo(webhook) in targets_of(row.get_ref(1)?.as_blob_or_null()?) {
+            for (WebhookNo(webhook), form) in targets_of(row.get_ref(1)?.as_blob_or_null()?) {
                 if !was_tried.exists(params![key.0, webhook])? && !has_row.exists(params![key.0, webhook])? {
-                    deliveries::insert_row(&transaction, key, WebhookNo(webhook), key.at())?;
+                    deliveries::insert_row(&transaction, key, WebhookNo(webhook), key.at(), form)?;
                     recovered += 1;
                 }
             }

@@ -6,11 +6,13 @@
 
 use rusqlite::Connection;
 
+use crate::rng::Rng;
+
 /// Marks the file as ours: `VAIW`.
 pub(super) const APPLICATION_ID: i32 = 0x5641_4957;
 
 /// Each brings the schema from its position to the next version.
-const MIGRATIONS: [&str; 2] = [FIRST, PROMPT];
+const MIGRATIONS: [&str; 6] = [FIRST, PROMPT, CATALOG, LEDGER, SCRIPTS, LINKS];
 
 const FIRST: &str = "
 CREATE TABLE meta (
@@ -135,7 +137,7 @@ CREATE TABLE events (
     dedupe TEXT,
     content BLOB,
     nowhere TEXT,
-    targets BLOB,                    -- the webhooks that it went to: their numbers, 4 bytes each, little end first
+    targets BLOB,                    -- the webhooks that it went to, as columns.rs writes them
     body BLOB NOT NULL
 ) STRICT;
 INSERT INTO events
@@ -150,21 +152,112 @@ INSERT INTO meta (name, value)       -- events from here on may have deliveries 
     SELECT 'recover_from', value + 1 FROM meta WHERE name = 'newest';
 ";
 
+/// Event types with their schemas, and whether a tenant's events are held against them.
+const CATALOG: &str = "
+CREATE TABLE catalog (               -- as tenants put them; what was seen is in event_types
+    tenant INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    description TEXT,
+    examples TEXT NOT NULL,          -- a JSON array
+    version INTEGER NOT NULL,        -- of the schema
+    schema TEXT,                     -- JSON; NULL: any data
+    created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL,
+    PRIMARY KEY (tenant, type)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE catalog_versions (      -- the schemas that each had, the current one among them
+    tenant INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    schema TEXT,
+    made_ms INTEGER NOT NULL,
+    breaks TEXT NOT NULL,            -- what it broke, where it was forced: a JSON array
+    PRIMARY KEY (tenant, type, version)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE settings (              -- of tenants that set any
+    tenant INTEGER PRIMARY KEY,
+    event_schemas TEXT NOT NULL      -- off, warn, enforce
+) STRICT;
+";
+
+/// What is kept by webhook and by tenant is written at once or, in groups that are for many of them, by way of a log:
+/// an index would be written at once always.
+const LEDGER: &str = "
+CREATE TABLE attempts_of (
+    webhook INTEGER NOT NULL,
+    key INTEGER NOT NULL,
+    event INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    PRIMARY KEY (webhook, key)
+) STRICT, WITHOUT ROWID;
+INSERT INTO attempts_of SELECT webhook, key, event, number FROM attempts ORDER BY webhook, key;
+DROP INDEX attempts_webhook;
+
+CREATE TABLE events_of (
+    tenant INTEGER NOT NULL,
+    key INTEGER NOT NULL,
+    PRIMARY KEY (tenant, key)
+) STRICT, WITHOUT ROWID;
+INSERT INTO events_of SELECT tenant, key FROM events ORDER BY tenant, key;
+DROP INDEX events_tenant;
+
+CREATE TABLE ledger_log (
+    no INTEGER PRIMARY KEY,          -- grows with each group
+    entries BLOB NOT NULL            -- of ledger/entry.rs
+) STRICT;
+";
+
+/// Transformations, in versions. By which one a delivery is shaped says its row or, while it has none, the `targets`
+/// of its event. A pending row without `due_ms` is held until the script is mended.
+const SCRIPTS: &str = "
+CREATE TABLE scripts (
+    webhook INTEGER NOT NULL,
+    version INTEGER NOT NULL,        -- from 1
+    code TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    PRIMARY KEY (webhook, version)
+) STRICT, WITHOUT ROWID;
+ALTER TABLE webhooks ADD COLUMN script INTEGER;     -- the version that it has now
+ALTER TABLE deliveries ADD COLUMN version INTEGER;  -- NULL or 0: as it was accepted
+ALTER TABLE deliveries ADD COLUMN note TEXT;        -- why it is held, or was dropped
+CREATE INDEX deliveries_held ON deliveries (webhook, event) WHERE state = 0 AND due_ms IS NULL;
+";
+
+/// The key that links to events are signed with. From here on `webhooks.script` and `deliveries.version` hold a
+/// format too: its number times 2^24, and the script's version; NULL is the envelope without a script.
+const LINKS: &str = "
+CREATE TABLE keys (
+    name TEXT PRIMARY KEY,
+    key BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
 /// The version that this program writes.
 pub(super) fn version() -> i32 {
     i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX)
 }
 
+fn random<const BYTES: usize>(rng: &dyn Rng) -> [u8; BYTES] {
+    let mut bytes = [0; BYTES];
+    rng.fill(&mut bytes);
+    bytes
+}
+
 /// Brings the file from version `from` to [`version`], in one transaction.
-pub(super) fn migrate(connection: &mut Connection, from: i32, realm: u32) -> rusqlite::Result<()> {
+pub(super) fn migrate(connection: &mut Connection, from: i32, rng: &dyn Rng) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     for migration in MIGRATIONS.iter().skip(usize::try_from(from).unwrap_or_default()) {
         transaction.execute_batch(migration)?;
     }
     if from == 0 {
+        let realm = u32::from_le_bytes(random(rng));
         transaction.execute("INSERT INTO meta (name, value) VALUES ('realm', ?1)", [realm])?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     }
+    let key: [u8; 32] = random(rng);
+    transaction.execute("INSERT OR IGNORE INTO keys (name, key) VALUES ('links', ?1)", [key])?;
     transaction.pragma_update(None, "user_version", version())?;
     transaction.commit()
 }

@@ -1,6 +1,6 @@
 //! Event types that were seen, for the list of them.
 //!
-//! A type's row changes once in a second at most, however often it is seen. Read `stats.rs` next.
+//! A type's row changes twice in a minute at most, however often it is seen. Read `stats.rs` next.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use vai_webhooks_wire::UnixMs;
 use crate::tenant::TenantId;
 
 /// How exact `lastSeen` is on disk, in milliseconds.
-const SEEN_MS: i64 = 1_000;
+const SEEN_MS: i64 = 30_000;
 /// Types that are remembered as written. All are forgotten beyond that, and written again when seen.
 const REMEMBERED_MAX: usize = 16_384;
 

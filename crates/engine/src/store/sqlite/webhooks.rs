@@ -8,7 +8,7 @@ use vai_webhooks_wire::UnixMs;
 
 use super::columns::{self, damaged, webhook_id};
 use super::group::Group;
-use super::{deliveries, events};
+use super::{deliveries, events, scripts};
 use crate::key::WebhookNo;
 use crate::store::{ChangeWebhook, Changed, Dedupe, StoredWebhook, WebhookWrite};
 use crate::tenant::TenantId;
@@ -41,6 +41,7 @@ pub(super) fn change(
             *webhook
         }
     };
+    scripts::keep(connection, &changed)?;
     if let Some(dedupe) = &change.idempotency {
         insert_call(connection, change.tenant, dedupe, changed.no, change.now)?;
     }
@@ -168,10 +169,10 @@ pub(super) fn record_test(
     event: &crate::store::AcceptEvent,
     settlement: &crate::store::Settlement,
 ) -> rusqlite::Result<()> {
-    let targets = columns::targets(std::iter::once(settlement.webhook));
+    let targets = columns::targets(std::iter::once((settlement.webhook, settlement.form)));
     events::insert(connection, group, event, &targets, None)?;
     group.prompt.add(event.event.key, 1);
-    group.stats.entry(settlement.webhook).or_default().pending += 1;
+    group.ledger.counts(settlement.webhook).pending += 1;
     deliveries::settle(connection, group, settlement)
 }
 

@@ -15,9 +15,10 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::group::Group;
+use super::ledger;
 use super::prompt::Prompt;
 use super::queue::{Kind, NotTaken, Queue, Waiting};
-use super::stats;
+
 use crate::clock::Clock;
 use crate::store::{Committed, Hooks, Later, StoreError};
 
@@ -104,6 +105,11 @@ impl Writer {
         .boxed()
     }
 
+    /// The clock's elapsed time.
+    pub(super) fn now(&self) -> Duration {
+        self.clock.elapsed()
+    }
+
     /// How long the oldest write that is not answered has waited.
     pub(super) fn waited(&self) -> Duration {
         self.queue.waited(self.clock.elapsed())
@@ -124,7 +130,7 @@ struct Thread {
 }
 
 impl Thread {
-    fn run(self, prompt: Prompt) {
+    fn run(mut self, prompt: Prompt) {
         let mut waiting = Vec::new();
         let mut group = None;
         let mut prompt = Some(prompt);
@@ -149,6 +155,7 @@ impl Thread {
         }
         if let Some(mut group) = group {
             let _unfinished = group.prompt.write_last(&self.connection);
+            let _unfinished = ledger::fold_all(&mut self.connection);
         }
         // The log is folded into the file, so that a copy of the one file is a copy of the store.
         let _unfinished = self.connection.pragma_update(None, "wal_checkpoint", "TRUNCATE");
@@ -173,6 +180,14 @@ impl Thread {
         }
         for webhook in group.webhooks.drain(..) {
             group.hooks.webhook_changed(webhook);
+        }
+        for change in group.catalog.drain(..) {
+            group.hooks.catalog_changed(change);
+        }
+        for (webhook, delta) in group.ledger.take() {
+            if delta.pending != 0 {
+                group.hooks.pending_changed(webhook, delta.pending);
+            }
         }
         let Committed { fresh, due, reopened } = &group.committed;
         if !fresh.is_empty() || !due.is_empty() || !reopened.is_empty() {
@@ -199,7 +214,7 @@ impl Thread {
             written.push(write);
             applied?;
         }
-        stats::flush(&self.connection, &mut group.stats)?;
+        group.ledger.write(&self.connection)?;
         group.types.write(&self.connection)?;
         group.prompt.write(&self.connection)?;
         self.connection.prepare_cached("COMMIT")?.execute([])?;

@@ -2,7 +2,9 @@
 
 use clap::{CommandFactory, Parser};
 
-use crate::client::{Call, EventCommand, KeyCommand, VerifyArgs, WebhookCommand};
+use crate::client::{
+    Call, EventCommand, EventTypesCommand, KeyCommand, TransformCommand, VerifyArgs, WebhookCommand,
+};
 
 /// The command line as the binary has it, as far as this client is concerned.
 #[derive(Parser)]
@@ -18,6 +20,10 @@ pub(super) enum Command {
     Webhook(Call<WebhookCommand>),
     /// Events
     Event(Call<EventCommand>),
+    /// Event types
+    EventTypes(Call<EventTypesCommand>),
+    /// Transformations
+    Transform(Call<TransformCommand>),
     /// Keys
     Key(Call<KeyCommand>),
     /// Check a signature by hand
@@ -42,16 +48,29 @@ fn each_command_says_what_it_does_and_not_what_its_type_is() {
         (&["webhook", "list"], "List webhooks, newest first"),
         (&["event", "send"], "Send an event; answered once it is on the server's disk"),
         (&["event", "list"], "List events, newest first"),
+        (&["event-types", "list"], "List event types"),
+        (
+            &["event-types", "mode"],
+            "Say, or set, what happens to events that are not as their schemas have them",
+        ),
         (
             &["key", "create"],
             "Make a key for the tenant that --tenant names, or for `default`; it is shown this once",
         ),
+        (&["transform", "try"], "Run a script over an event; nothing is stored or sent"),
         (&["verify"], "Check a signature by hand"),
     ] {
         let help = help(path);
         assert_eq!(help.lines().next(), Some(first), "{help}");
     }
-    for path in [&["webhook", "add"][..], &["event", "send"], &["key", "create"], &["verify"]] {
+    for path in [
+        &["webhook", "add"][..],
+        &["event-types", "set"],
+        &["event", "send"],
+        &["transform", "try"],
+        &["key", "create"],
+        &["verify"],
+    ] {
         assert!(help(path).contains("Examples:"), "{path:?}");
     }
 }

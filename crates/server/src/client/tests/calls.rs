@@ -232,3 +232,42 @@ async fn data_that_is_no_json_is_told_before_any_server_is_asked() {
         run(&["event", "send", "a.b", "{n:1}", "--url", "http://127.0.0.1:1"]).await.result.unwrap_err();
     assert!(said.to_string().contains("the data is no good JSON"), "{said}");
 }
+
+#[tokio::test]
+async fn a_transformation_is_tried_out_and_shown_before_and_after() {
+    let server = Server::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let script = |name: &str, code: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, code).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let good = script(
+        "good.js",
+        "(e, c) => { console.log('seen', e.data.message.text); c.setPath('/in'); return { text: e.data.message.text } }",
+    );
+    let out = server.good(&["transform", "try", &good, "--event", "message.received"]).await;
+    for part in [
+        "before\n",
+        "\"event\": \"message.received\"",
+        "console  seen Where is my order?\nafter\n",
+        "\"text\": \"Where is my order?\"",
+        "path",
+        "/in",
+        "took ",
+    ] {
+        assert!(out.contains(part), "{part}: {out}");
+    }
+    let bad = script("bad.js", "function transform(event) {\n  return event.data.no.such;\n}");
+    let Ran { result, out } = server.run(&["transform", "try", &bad, "--event", "a.b", "--data", "{}"]).await;
+    assert_eq!(result.unwrap(), ExitCode::FAILURE);
+    assert!(out.contains("failed") && out.contains("bad.js:2:"), "{out}");
+    server
+        .good(&["webhook", "add", &server.endpoint, "--event", "*", "--id", "crm", "--transform", &good])
+        .await;
+    let webhook = server.json(&["webhook", "show", "crm"]).await;
+    assert!(webhook["dataTransform"]["code"].as_str().unwrap().contains("c.setPath"), "{webhook}");
+    let drops = script("drops.js", "(e, c) => c.drop('not ours')");
+    let out = server.good(&["transform", "try", &drops, "--event", "a.b"]).await;
+    assert!(out.contains("dropped: not ours"), "{out}");
+}

@@ -91,6 +91,12 @@ pub(super) async fn run(args: &[&str]) -> Ran {
             client::webhook(connection, command, &mut screen).await
         }
         Command::Event(Call { connection, command }) => client::event(connection, command, &mut screen).await,
+        Command::EventTypes(Call { connection, command }) => {
+            client::event_types(connection, command, &mut screen).await
+        }
+        Command::Transform(Call { connection, command }) => {
+            client::transform(connection, command, &mut screen).await
+        }
         Command::Key(Call { connection, command }) => client::key(connection, command, &mut screen).await,
         Command::Verify(args) => client::verify::run(&args, &mut screen),
     };

@@ -1,0 +1,203 @@
+//! What is kept by webhook and by tenant: counts, and which attempts and events are whose.
+//!
+//! These tables are not ordered by time. A group that is for a few of them changes their rows at once. One that is for
+//! many would touch a page or two for nearly every event, in every commit; it appends its entries to a log instead, one
+//! row for the whole group, and they are folded into the tables later: each webhook and tenant once for many groups, a
+//! slice in each commit. Invariants: what is known is the tables and what the log holds beyond them, at every commit;
+//! how far a fold has come is written with the slice, so that a crash in the middle counts nothing twice; the log is
+//! bounded. Read `entry.rs` next, and `stats.rs` for how both are read.
+
+mod entry;
+
+use std::collections::{BTreeMap, HashMap};
+
+use rusqlite::{Connection, TransactionBehavior, params};
+
+pub(super) use self::entry::{AttemptOf, Entry, Of};
+use super::stats::{self, Delta};
+use crate::key::{EventKey, WebhookNo};
+use crate::tenant::TenantId;
+
+/// A group that is for no more webhooks and tenants than this changes their rows at once.
+const AT_ONCE_MAX: usize = 32;
+/// Rows that the log's entries stand for, beyond which they are folded.
+const LOGGED_MAX: usize = 131_072;
+/// A fold takes so many commits at most.
+const FOLD_COMMITS_MAX: usize = 256;
+/// Webhooks and tenants that are folded in one commit at least.
+const FOLD_SLICE_MIN: usize = 64;
+/// Rows of the log that are deleted in one commit.
+const DELETE_SLICE: i64 = 64;
+
+/// What changed by webhook and by tenant.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    /// In the group that is being written.
+    changed: HashMap<Of, Entry>,
+    /// In the log, where it is not being folded.
+    logged: BTreeMap<Of, Entry>,
+    /// For how many rows that stands.
+    logged_rows: usize,
+    /// The number of the log's last row.
+    last_no: i64,
+    fold: Option<Fold>,
+}
+
+#[derive(Debug)]
+struct Fold {
+    rest: BTreeMap<Of, Entry>,
+    slice: usize,
+    /// The last row of the log that is folded.
+    upto: i64,
+}
+
+impl Ledger {
+    /// How this webhook's counts change in the group that is being written.
+    pub(super) fn counts(&mut self, webhook: WebhookNo) -> &mut Delta {
+        &mut self.changed.entry(Of::Webhook(webhook)).or_default().counts
+    }
+
+    /// An attempt was made at this webhook.
+    pub(super) fn attempt(&mut self, webhook: WebhookNo, attempt: AttemptOf) {
+        self.changed.entry(Of::Webhook(webhook)).or_default().attempts.push(attempt);
+    }
+
+    /// An event of this tenant was accepted.
+    pub(super) fn event(&mut self, tenant: TenantId, event: EventKey) {
+        self.changed.entry(Of::Tenant(tenant)).or_default().events.push(event);
+    }
+
+    /// Writes what the group changed.
+    pub(super) fn write(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        if self.changed.len() <= AT_ONCE_MAX {
+            put(connection, self.changed.iter())?;
+        } else {
+            self.log(connection)?;
+        }
+        self.fold(connection)
+    }
+
+    /// How the counts changed, after the group's commit; forgets what the group changed.
+    pub(super) fn take(&mut self) -> impl Iterator<Item = (WebhookNo, Delta)> {
+        self.changed.drain().filter_map(|(of, entry)| match of {
+            Of::Webhook(webhook) => Some((webhook, entry.counts)),
+            Of::Tenant(_) => None,
+        })
+    }
+
+    fn log(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        let mut bytes = Vec::with_capacity(self.changed.len() * 48);
+        for (of, entry) in &self.changed {
+            entry.encode(*of, &mut bytes);
+            self.logged.entry(*of).or_default().add(entry);
+            self.logged_rows += 1 + entry.attempts.len() + entry.events.len();
+        }
+        self.last_no += 1;
+        connection
+            .prepare_cached("INSERT INTO ledger_log (no, entries) VALUES (?1, ?2)")?
+            .execute(params![self.last_no, bytes])?;
+        Ok(())
+    }
+
+    /// One slice of a fold, where there is one or it is time.
+    fn fold(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        if self.fold.is_none() && self.logged_rows > LOGGED_MAX {
+            let rest = std::mem::take(&mut self.logged);
+            self.logged_rows = 0;
+            let slice = (rest.len() / FOLD_COMMITS_MAX).max(FOLD_SLICE_MIN);
+            self.fold = Some(Fold { rest, slice, upto: self.last_no });
+        }
+        let Some(fold) = &mut self.fold else { return Ok(()) };
+        if !fold.rest.is_empty() {
+            let above = fold.rest.keys().nth(fold.slice).copied();
+            let later = above.map(|above| fold.rest.split_off(&above)).unwrap_or_default();
+            let slice = std::mem::replace(&mut fold.rest, later);
+            put(connection, slice.iter())?;
+            let done = slice.last_key_value().map_or(0, |(of, _)| of.number());
+            return put_progress(connection, fold.upto, if above.is_some() { done } else { i64::MAX });
+        }
+        let first: Option<i64> =
+            connection.prepare_cached("SELECT min(no) FROM ledger_log")?.query_row([], |row| row.get(0))?;
+        let until = first.unwrap_or(i64::MAX).saturating_add(DELETE_SLICE).min(fold.upto + 1);
+        connection.prepare_cached("DELETE FROM ledger_log WHERE no < ?1")?.execute([until])?;
+        if until > fold.upto {
+            self.fold = None;
+        }
+        Ok(())
+    }
+}
+
+/// Writes entries into their tables.
+fn put<'a>(
+    connection: &Connection,
+    entries: impl Iterator<Item = (&'a Of, &'a Entry)>,
+) -> rusqlite::Result<()> {
+    let mut attempts = connection
+        .prepare_cached("INSERT INTO attempts_of (webhook, key, event, number) VALUES (?1, ?2, ?3, ?4)")?;
+    let mut events = connection.prepare_cached("INSERT INTO events_of (tenant, key) VALUES (?1, ?2)")?;
+    for (of, entry) in entries {
+        match of {
+            Of::Webhook(webhook) => {
+                stats::add(connection, *webhook, &entry.counts)?;
+                for AttemptOf { key, event, number } in &entry.attempts {
+                    attempts.execute(params![webhook.0, key.0, event.0, number])?;
+                }
+            }
+            Of::Tenant(tenant) => {
+                for key in &entry.events {
+                    events.execute(params![tenant.0, key.0])?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Rows of the log up to `upto` are folded for all whose number is not above `done`.
+fn put_progress(connection: &Connection, upto: i64, done: i64) -> rusqlite::Result<()> {
+    let mut put = connection.prepare_cached("INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)")?;
+    put.execute(params!["ledger_folded_upto", upto])?;
+    put.execute(params!["ledger_folded_done", done])?;
+    Ok(())
+}
+
+fn progress(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
+    connection
+        .prepare_cached("SELECT coalesce((SELECT value FROM meta WHERE name = ?1), 0)")?
+        .query_row([name], |row| row.get(0))
+}
+
+/// What the log holds beyond the tables, of those that are wanted. To be read in one transaction with the tables.
+pub(super) fn logged(
+    connection: &Connection,
+    wanted: impl Fn(Of) -> bool,
+    mut each: impl FnMut(Of, &Entry),
+) -> rusqlite::Result<()> {
+    let (upto, done) =
+        (progress(connection, "ledger_folded_upto")?, progress(connection, "ledger_folded_done")?);
+    let mut statement = connection.prepare_cached("SELECT no, entries FROM ledger_log ORDER BY no")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (no, mut bytes): (i64, &[u8]) = (row.get(0)?, row.get_ref(1)?.as_blob()?);
+        while let Some((of, entry)) = Entry::decode(&mut bytes) {
+            if (no > upto || of.number() > done) && wanted(of) {
+                each(of, &entry);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Folds all of the log: when the store is opened or closed.
+pub(super) fn fold_all(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut all: BTreeMap<Of, Entry> = BTreeMap::new();
+    logged(&transaction, |_| true, |of, entry| all.entry(of).or_default().add(entry))?;
+    put(&transaction, all.iter())?;
+    transaction.execute("DELETE FROM ledger_log", [])?;
+    put_progress(&transaction, 0, 0)?;
+    transaction.commit()
+}
+
+#[cfg(test)]
+mod tests;
