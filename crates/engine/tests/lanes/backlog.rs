@@ -1,21 +1,20 @@
 //! A backlog is on disk, and drains whole, each delivery once.
 
-use vai_webhooks_engine::NewEvent;
-
-use crate::world::{PATIENCE, Receiver, Reply, World};
+use crate::world::{PATIENCE, Receiver, Reply, World, patiently};
 
 const BACKLOG: usize = 5_000;
+
+fn ids() -> Vec<String> {
+    (0..BACKLOG).map(|number| format!("e{number}")).collect()
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_came_while_a_webhook_was_paused_arrives_once_when_it_goes_on() {
     let world = World::new().await;
     let receiver = Receiver::start(|_, _| Reply::Status(200)).await;
     let webhook = world.webhook("w", &receiver.url, "*", &[1]).await;
-    world.engine.pause(world.tenant, &webhook).await.unwrap();
-    let sends = (0..BACKLOG).map(|_| world.engine.trigger(world.tenant, NewEvent::new("a", "{}")));
-    for sent in futures_util::future::join_all(sends).await {
-        sent.unwrap();
-    }
+    patiently(|| world.engine.pause(world.tenant, &webhook)).await.unwrap();
+    world.accepted("a", &ids()).await;
     assert_eq!(receiver.arrivals().len(), 0);
     let idle = async {
         while world.engine.counts().lanes > 0 {
@@ -24,7 +23,7 @@ async fn what_came_while_a_webhook_was_paused_arrives_once_when_it_goes_on() {
     };
     tokio::time::timeout(PATIENCE, idle).await.expect("a webhook that is stopped has nothing in memory");
     let world = world.again().await;
-    world.engine.resume(world.tenant, &webhook).await.unwrap();
+    patiently(|| world.engine.resume(world.tenant, &webhook)).await.unwrap();
     receiver.wait_for(BACKLOG).await;
     loop {
         let stats = world.engine.webhook_stats(world.tenant, &webhook).await.unwrap();
@@ -47,9 +46,8 @@ async fn more_than_a_lane_holds_arrives_whole_while_a_tenth_fails_first() {
     })
     .await;
     world.webhook("w", &receiver.url, "*", &[50, 100, 200]).await;
-    let ids: Vec<String> = (0..BACKLOG).map(|number| format!("e{number}")).collect();
-    let sends = ids.iter().map(|id| world.send("a", id));
-    futures_util::future::join_all(sends).await;
+    let ids = ids();
+    world.accepted("a", &ids).await;
     let expected = BACKLOG + BACKLOG / 10;
     receiver.wait_for(expected).await;
     for id in &ids {

@@ -3,7 +3,7 @@
 use vai_webhooks_engine::NewEvent;
 use vai_webhooks_wire::UnixMs;
 
-use crate::world::{Receiver, Reply, World};
+use crate::world::{Receiver, Reply, World, patiently};
 
 #[tokio::test]
 async fn waits_are_the_policys_and_never_shorter() {
@@ -47,12 +47,14 @@ async fn an_event_for_later_waits_across_a_restart() {
     let deliver_at = UnixMs::now().saturating_add(1_500);
     let id = Some("later".parse().unwrap());
     let event = NewEvent { id, deliver_at: Some(deliver_at), ..NewEvent::new("a", "{}") };
-    world.engine.trigger(world.tenant, event).await.unwrap();
+    patiently(|| world.engine.trigger(world.tenant, event.clone())).await.unwrap();
     let world = world.again().await;
     world.send("a", "now").await;
     let arrivals = receiver.wait_for(2).await;
-    assert_eq!((arrivals[0].id.as_str(), arrivals[1].id.as_str()), ("now", "later"));
-    assert!(arrivals[1].at >= deliver_at);
+    // Where all of this took its time, it may have been due before the other was sent.
+    let later = arrivals.iter().find(|arrival| arrival.id == "later").unwrap();
+    assert!(later.at >= deliver_at, "{arrivals:?}");
+    assert_eq!(receiver.times().len(), 2, "{arrivals:?}");
 }
 
 #[tokio::test]

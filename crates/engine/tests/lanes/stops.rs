@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::world::{PATIENCE, Receiver, Reply, World};
+use crate::world::{PATIENCE, Receiver, Reply, World, patiently};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_attempt_starts_once_a_stop_is_answered() {
@@ -24,13 +24,12 @@ async fn no_attempt_starts_once_a_stop_is_answered() {
         let event = format!("round{round}");
         let webhook = world.webhook(&event, &receiver.url, &event, &[1]).await;
         let ids: Vec<String> = (0..300).map(|number| format!("r{round}-{number}")).collect();
-        let sends = ids.iter().map(|id| world.send(&event, id));
-        futures_util::future::join_all(sends).await;
+        world.accepted(&event, &ids).await;
         receiver.wait_for(1).await;
         if round % 2 == 0 {
-            world.engine.pause(world.tenant, &webhook).await.unwrap();
+            patiently(|| world.engine.pause(world.tenant, &webhook)).await.unwrap();
         } else {
-            world.engine.delete(world.tenant, &webhook).await.unwrap();
+            patiently(|| world.engine.delete(world.tenant, &webhook)).await.unwrap();
         }
         // What had started may still be on its way: it ends before anything is said about the rest.
         loop {
@@ -45,7 +44,7 @@ async fn no_attempt_starts_once_a_stop_is_answered() {
             assert_eq!(receiver.arrivals().len(), before);
             assert!(!started_after.load(Ordering::SeqCst), "an attempt started after the pause");
             stopped.store(false, Ordering::SeqCst);
-            world.engine.resume(world.tenant, &webhook).await.unwrap();
+            patiently(|| world.engine.resume(world.tenant, &webhook)).await.unwrap();
             receiver.wait_for(300).await;
         } else {
             let wait = async {

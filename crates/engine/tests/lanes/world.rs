@@ -13,11 +13,29 @@ use hyper_util::rt::TokioIo;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use vai_webhooks_engine::{Engine, EngineOptions, NewEvent, NewWebhook, RetryPolicy, TenantId};
+use vai_webhooks_engine::{Engine, EngineError, EngineOptions, NewEvent, NewWebhook, RetryPolicy, TenantId};
 use vai_webhooks_wire::{EventId, UnixMs, WebhookId};
 
-/// Waits in tests end with a failure after this.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// Waits in tests end with a failure after this: long enough for a disk that stalls and cores that others use.
+pub const PATIENCE: Duration = Duration::from_secs(300);
+/// How long a caller waits that was told that the engine is busy.
+const PAUSE: Duration = Duration::from_millis(50);
+/// Events that are posted with one call.
+const BATCH: usize = 1_000;
+
+/// What a call gives once the engine is not too busy for it. It may be at any time where the disk stalls, and whoever
+/// is told so tries again.
+pub async fn patiently<T, F>(call: impl Fn() -> F) -> Result<T, EngineError>
+where
+    F: Future<Output = Result<T, EngineError>>,
+{
+    loop {
+        match call().await {
+            Err(EngineError::Busy) => tokio::time::sleep(PAUSE).await,
+            answer => return answer,
+        }
+    }
+}
 
 /// An engine on a directory that outlives it.
 pub struct World {
@@ -34,7 +52,8 @@ impl World {
     /// An engine on this directory.
     pub async fn on(data: Arc<TempDir>) -> Self {
         let engine = Arc::new(Engine::open(options(data.path())).await.unwrap());
-        let tenant = engine.tenant(&"default".parse().unwrap()).await.unwrap();
+        let name = "default".parse().unwrap();
+        let tenant = patiently(|| engine.tenant(&name)).await.unwrap();
         Self { engine, tenant, data }
     }
 
@@ -51,13 +70,30 @@ impl World {
         webhook.verify = false;
         webhook.config.retry = RetryPolicy::Schedule { schedule: waits_ms.to_vec() };
         webhook.config.timeout_ms = 30_000;
-        self.engine.register(self.tenant, webhook, None).await.unwrap().webhook.id
+        let register = || self.engine.register(self.tenant, webhook.clone(), None);
+        patiently(register).await.unwrap().webhook.id
     }
 
     /// Sends an event under this id.
     pub async fn send(&self, event: &str, id: &str) {
         let event = NewEvent { id: Some(id.parse().unwrap()), ..NewEvent::new(event, "{}") };
-        self.engine.trigger(self.tenant, event).await.unwrap();
+        patiently(|| self.engine.trigger(self.tenant, event.clone())).await.unwrap();
+    }
+
+    /// Sends an event under each of these ids, as those do who have many: in batches, all of them at once. A batch
+    /// that is not accepted whole is sent again, under the same ids.
+    pub async fn accepted(&self, event: &str, ids: &[String]) {
+        let batches = ids.chunks(BATCH).map(async |batch| {
+            let entry = |id: &String| format!(r#"{{"event":"{event}","id":"{id}","data":{{}}}}"#);
+            let entries: Vec<String> = batch.iter().map(entry).collect();
+            let entries: Vec<&[u8]> = entries.iter().map(String::as_bytes).collect();
+            let whole = async || {
+                let results = self.engine.trigger_batch_json(self.tenant, &entries, None).await?;
+                results.into_iter().collect::<Result<Vec<_>, _>>()
+            };
+            patiently(whole).await.unwrap();
+        });
+        futures_util::future::join_all(batches).await;
     }
 
     /// Waits until an event's one delivery is in this state.
