@@ -200,7 +200,7 @@ impl Feeder {
             at_ms: UnixMs::now().0,
         };
         let done = i64::try_from(fate.done).unwrap_or(i64::MAX);
-        let dead = self.store.change(change).await?;
+        let dead = self.write_down(change).await?;
         self.state.change(|state| {
             state.dead += dead;
             state.replays -= done;
@@ -226,13 +226,27 @@ impl Feeder {
             dead: fate.dead.into_iter().collect(),
             at_ms: UnixMs::now().0,
         };
-        let dead = self.store.change(change).await?;
+        let dead = self.write_down(change).await?;
         (self.settled_to, self.taken_to) = (taken_to, taken_to);
         self.state.change(|state| {
             state.taken_to = taken_to;
             state.dead += dead;
         });
         Ok(())
+    }
+
+    /// Writes down what became of events, for as long as it takes: the sink has them, and would get them again.
+    async fn write_down(&mut self, change: Change) -> Result<i64, StoreError> {
+        loop {
+            let error = match self.store.change(change.clone()).await {
+                Err(error) if error != StoreError::Down => error,
+                done_or_down => return done_or_down,
+            };
+            tracing::error!(sink = %self.state.name(), %error, "a sink's place cannot be written at the moment");
+            if self.giver.waits(Duration::from_millis(STORE_WAIT_MS)).await.is_none() {
+                return Err(error);
+            }
+        }
     }
 
     async fn read<T: Send + 'static>(

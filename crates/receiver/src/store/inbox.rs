@@ -21,7 +21,7 @@ pub(crate) struct Dead {
 }
 
 /// A change of what is kept for a sink.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Change {
     /// Makes the sink known, after the event `after`; one that is known keeps its place. Answers the place.
     Begin { sink: Arc<str>, after: i64 },

@@ -172,6 +172,9 @@ impl Store {
             // An error here means that the writer has ended too, which is what was asked for.
             ended.await.ok();
         }
+        // Where it was asked before, it may not have ended yet; the channel ends with it.
+        let mut writer = self.stored_to.clone();
+        while writer.changed().await.is_ok() {}
     }
 
     /// Counts since the store was made, as of the last commit.

@@ -60,10 +60,11 @@ pub(super) struct Writer {
     pub(super) waiting: mpsc::Receiver<Command>,
     pub(super) totals: Arc<Mutex<Totals>>,
     pub(super) down: watch::Sender<bool>,
-    pub(super) stored_to: watch::Sender<i64>,
     pub(super) checkpoints: Checkpoints,
     /// Held as long as this thread lives, so that the directory is free when it has ended.
     pub(super) _lock: File,
+    /// The last to go: who sees it end finds the directory free.
+    pub(super) stored_to: watch::Sender<i64>,
 }
 
 /// Whether the thread goes on after a group.

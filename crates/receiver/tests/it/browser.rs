@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 /// How long anything may take.
-const WAIT_MAX: Duration = Duration::from_secs(60);
+const WAIT_MAX: Duration = Duration::from_secs(300);
 /// The pipe's ends are the file descriptors 3 and 4: here, what the shell has as its input and output.
 const COMMAND: &str = "exec chromium --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --lang=en-US \
     --remote-debugging-pipe --user-data-dir=\"$1\" 3<&0 4>&1 0</dev/null 1>/dev/null 2>&1";

@@ -1,6 +1,7 @@
 //! A client that writes bytes and reads answers, so that a test can send what no library would.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -87,9 +88,33 @@ pub async fn post(address: SocketAddr, request: &Post) -> Answer {
     Client::connect(address).await.ask(&request.bytes()).await
 }
 
+/// Sends an event until it is taken, as senders do: who is told 503 comes again.
+pub async fn accepted(address: SocketAddr, request: &Post) {
+    let mut pace = tokio::time::interval(Duration::from_millis(50));
+    loop {
+        pace.tick().await;
+        match post(address, request).await.status {
+            503 => {}
+            status => return assert_eq!(status, 200),
+        }
+    }
+}
+
 /// GETs a path, with the tests' key.
 pub async fn get(address: SocketAddr, path: &str) -> Answer {
     call(address, "GET", path, Some(KEY), "").await
+}
+
+/// What `/health` answers without a key, once the store answers it in time.
+pub async fn healthy(address: SocketAddr) -> Answer {
+    let mut pace = tokio::time::interval(Duration::from_millis(50));
+    loop {
+        pace.tick().await;
+        let answer = call(address, "GET", "/health", None, "").await;
+        if answer.status != 503 {
+            return answer;
+        }
+    }
 }
 
 /// Any call, with a key or without.

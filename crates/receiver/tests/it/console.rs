@@ -9,9 +9,9 @@ use tempfile::tempdir;
 use vai_webhooks_receiver::Receiver;
 use vai_webhooks_receiver::sink::SinkError;
 
-use crate::client::{Client, call, get, post, status};
+use crate::client::{Client, call, get, healthy, post, status};
 use crate::request::{KEY, Post, body, key, secret};
-use crate::running::{Running, serve_plain, stored_ids};
+use crate::running::{PATIENCE, Running, serve_plain, stored_ids};
 use crate::told::{Told, until_done};
 
 #[tokio::test]
@@ -37,8 +37,11 @@ async fn only_the_key_opens_them_and_health_needs_none() {
         }
         assert_ne!(call(service.address, method, path, Some(KEY), "").await.status, 401, "{path}");
     }
+    healthy(service.address).await;
     for path in ["/", "/health", "/health/live", "/health/ready"] {
-        assert_eq!(call(service.address, "GET", path, None, "").await.status, 200, "{path}");
+        let status = call(service.address, "GET", path, None, "").await.status;
+        // 503: the store did not answer in time. Whoever asks may know it.
+        assert!(matches!((status, path), (200, _) | (503, "/health" | "/health/ready")), "{path}: {status}");
     }
     service.stop().await.unwrap();
 
@@ -142,7 +145,7 @@ async fn dead_letters_are_listed_sent_again_and_let_go() {
         assert_eq!(ask(address, "replay", wrong).await.0, 400);
     }
     assert_eq!(call(address, "POST", "/sinks/none/replay", Some(KEY), "{}").await.status, 404);
-    assert!(receiver.close(Duration::from_secs(10)).await);
+    assert!(receiver.close(PATIENCE).await);
     told.close();
 }
 
@@ -194,7 +197,7 @@ async fn what_every_sink_was_done_with_for_long_enough_goes_but_no_dead_letter()
     while status(address).await["sinks"].as_array().unwrap().iter().any(|sink| sink["waiting"] != 0) {
         tokio::task::yield_now().await;
     }
-    assert!(receiver.close(Duration::from_secs(10)).await);
+    assert!(receiver.close(PATIENCE).await);
 }
 
 #[tokio::test]
@@ -236,7 +239,7 @@ async fn metrics_and_the_pages_list_say_what_came_in_and_how_each_sink_is() {
     let after = recent["data"][1]["seq"].as_i64().unwrap();
     let newer = get(address, &format!("/webhook/recent?after={after}")).await.json();
     assert_eq!(newer["data"].as_array().unwrap().len(), 1);
-    let health = get(address, "/health").await;
+    let health = healthy(address).await;
     assert_eq!((health.status, &health.json()["status"]), (200, &json!("degraded")));
     assert_eq!(health.json()["sinks"], json!({"total": 1, "failing": 1}));
     let page = get(address, "/").await;

@@ -9,7 +9,7 @@ use vai_webhooks_receiver::{BuildError, Event, Outcome, Receiver};
 
 use crate::client::post;
 use crate::request::{Post, SECRET, body, now_secs, secret};
-use crate::running::{serve_plain, stored_ids};
+use crate::running::{PATIENCE, serve_plain, stored_ids};
 
 #[tokio::test]
 async fn a_handler_gets_what_its_filter_takes_once_and_in_stored_order() {
@@ -36,7 +36,7 @@ async fn a_handler_gets_what_its_filter_takes_once_and_in_stored_order() {
     ] {
         assert_eq!(post(address, &Post::signed(&body(id, event_type))).await.status, 200);
     }
-    assert!(receiver.close(Duration::from_secs(10)).await, "close lets handlers finish");
+    assert!(receiver.close(PATIENCE).await, "close lets handlers finish");
     let mut got = Vec::new();
     while let Ok(id) = told.try_recv() {
         got.push(id);
@@ -65,7 +65,7 @@ async fn a_handler_that_fails_or_panics_holds_up_neither_answers_nor_the_next_ha
         assert_eq!(post(address, &Post::signed(&body(id, "message.sent"))).await.status, 200);
         assert_eq!(told.recv().await.as_deref(), Some(id));
     }
-    assert!(receiver.close(Duration::from_secs(10)).await);
+    assert!(receiver.close(PATIENCE).await);
     assert_eq!(stored_ids(directory.path()), ["a", "b"]);
 }
 
@@ -109,7 +109,7 @@ async fn what_was_handled_before_a_restart_is_not_handled_again() {
         let receiver = builder.open(directory.path()).await.unwrap();
         let address = serve_plain(receiver.router()).await;
         assert_eq!(post(address, &Post::signed(&body(id, "message.sent"))).await.status, 200);
-        assert!(receiver.close(Duration::from_secs(10)).await);
+        assert!(receiver.close(PATIENCE).await);
         assert_eq!(told.try_recv().as_deref(), Ok(id));
         assert!(told.try_recv().is_err());
     }
@@ -138,7 +138,7 @@ async fn an_event_shows_its_data_and_what_is_known_of_it() {
     assert_eq!(&event.body[..], text.as_bytes());
     let data: serde_json::Value = serde_json::from_str(event.envelope().unwrap().data.get()).unwrap();
     assert_eq!(data["sessionId"], "s1");
-    receiver.close(Duration::from_secs(10)).await;
+    receiver.close(PATIENCE).await;
 }
 
 #[tokio::test]

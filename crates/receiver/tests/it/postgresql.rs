@@ -12,8 +12,10 @@ use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
 
 pub const PASSWORD: &str = "hunter2";
+/// Of a server that has a socket in its directory alone.
+const PORT: u16 = 5432;
 /// How long a server may take to be there.
-const START_MAX: Duration = Duration::from_secs(60);
+const START_MAX: Duration = Duration::from_secs(300);
 
 /// A server in a directory of its own, on a socket of its own.
 pub struct Server {
@@ -35,7 +37,7 @@ impl Server {
             found.expect("the user postgres, which Debian's package makes: cargo xtask test installs it")
         });
         let settings = vec!["listen_addresses=".to_owned(), "fsync=off".to_owned()];
-        let server = Self { directory, process: None, user, port: 5432, settings };
+        let server = Self { directory, process: None, user, port: PORT, settings };
         if let Some((uid, gid)) = server.user {
             std::os::unix::fs::chown(server.path(), Some(uid), Some(gid)).unwrap();
         }
@@ -60,6 +62,20 @@ impl Server {
     }
 
     pub async fn run(&mut self) {
+        for _ in 0..10 {
+            if self.runs().await {
+                return;
+            }
+            // Somebody else has got the port meanwhile.
+            if self.port != PORT {
+                self.port = free_port();
+            }
+        }
+        panic!("PostgreSQL ends at its start");
+    }
+
+    /// Starts it; `false` where it ended at once.
+    async fn runs(&mut self) -> bool {
         let mut command = self.command("postgres");
         command.arg("-D").arg(self.path().join("data")).arg("-k").arg(self.path());
         command.args(["-p", &self.port.to_string()]);
@@ -69,9 +85,15 @@ impl Server {
         self.process = Some(command.spawn().unwrap());
         let begun = Instant::now();
         while self.try_connect().await.is_err() {
+            let ended = self.process.as_mut().is_some_and(|process| process.try_wait().unwrap().is_some());
+            if ended {
+                self.process = None;
+                return false;
+            }
             assert!(begun.elapsed() < START_MAX, "PostgreSQL does not start");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+        true
     }
 
     /// Ends it at once, connections among it.
@@ -114,7 +136,7 @@ impl Server {
             std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
             std::os::unix::fs::chown(&file, self.user.map(|user| user.0), None).unwrap();
         }
-        self.port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        self.port = free_port();
         self.settings = ["listen_addresses=127.0.0.1", "ssl=on", "fsync=off"].map(str::to_owned).into();
     }
 
@@ -149,6 +171,11 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// A port on which nobody listens at the moment.
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn id(arguments: &[&str]) -> Option<u32> {

@@ -16,7 +16,7 @@ use vai_webhooks_receiver::rule::{Rule, RuleConfig};
 use vai_webhooks_receiver::sink::{Notice, Sink, SinkError, Stored};
 use vai_webhooks_receiver::{Config, Receiver};
 
-use crate::client::post;
+use crate::client::accepted;
 use crate::request::{Post, key, secret};
 use crate::running::serve_plain;
 
@@ -62,7 +62,7 @@ pub fn metrics(id: &str, agent: &str, score: f64) -> Post {
 }
 
 pub async fn send(address: SocketAddr, request: &Post) {
-    assert_eq!(post(address, request).await.status, 200);
+    accepted(address, request).await;
 }
 
 pub async fn open(directory: &Path, text: &str, sink: Told) -> (Receiver, SocketAddr) {
@@ -74,7 +74,7 @@ pub async fn open(directory: &Path, text: &str, sink: Told) -> (Receiver, Socket
 }
 
 pub const LOW: &str = "use = 'low-satisfaction'\ntarget = 'team'";
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub const DEADLINE: Duration = Duration::from_secs(300);
 
 #[tokio::test]
 async fn the_seeds_alert_is_sent_once_and_again_only_after_it_was_over() {

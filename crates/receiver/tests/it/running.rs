@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -9,6 +10,9 @@ use tokio::task::JoinHandle;
 use vai_webhooks_receiver::service::{ServiceConfig, ServiceError, parse_secrets, serve};
 
 use crate::request::{SECRETS, key};
+
+/// Waits in tests end with a failure after this: long enough for a disk that stalls and cores that others use.
+pub const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A service that runs until [`Running::stop`].
 pub struct Running {

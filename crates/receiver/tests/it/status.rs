@@ -2,7 +2,7 @@
 
 use tempfile::tempdir;
 
-use crate::client::{Client, get, post, status};
+use crate::client::{Client, get, healthy, post, status};
 use crate::request::{KEY, Post, body};
 use crate::running::Running;
 
@@ -38,7 +38,7 @@ async fn the_status_has_the_seeds_shape_and_true_counts() {
 async fn health_has_the_seeds_shape() {
     let directory = tempdir().unwrap();
     let service = Running::start(directory.path()).await;
-    let answer = get(service.address, "/health").await;
+    let answer = healthy(service.address).await;
     assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")));
     assert_eq!(answer.json()["status"], "healthy");
     assert!(answer.json()["timestamp"].as_str().unwrap().ends_with('Z'));

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::tempdir;
@@ -10,7 +9,7 @@ use vai_webhooks_receiver::Receiver;
 
 use crate::client::{call, get, post, status};
 use crate::request::{Post, key, secret};
-use crate::running::serve_plain;
+use crate::running::{PATIENCE, serve_plain};
 
 async fn open(directory: &Path) -> (Receiver, SocketAddr) {
     let receiver = Receiver::builder()
@@ -135,7 +134,7 @@ async fn a_conversation_and_an_agents_hours_are_answered() {
     );
     assert_eq!(other["totals"]["messages"], json!({"received": 1, "sent": 1}));
     assert_eq!(other["totals"]["satisfaction"], json!({"mean": 0.25, "count": 1}));
-    assert!(receiver.close(Duration::from_secs(60)).await);
+    assert!(receiver.close(PATIENCE).await);
     assert_eq!(
         view(directory.path()),
         ["a-1 10 1 0 0 0 1 1 0.9 120 -", "a-1 11 1 1 1 0 1 1 0.6 80 0.75", "a-2 11 0 1 0 1 1 1 0.3 - 0.25",]
@@ -182,7 +181,7 @@ async fn what_is_not_there_or_not_a_time_is_said() {
         let answer = get(address, &format!("/agents/a/metrics?{query}")).await;
         assert_eq!(answer.status, 400, "{query}");
     }
-    assert!(receiver.close(Duration::from_secs(60)).await);
+    assert!(receiver.close(PATIENCE).await);
 }
 
 #[tokio::test]
@@ -192,7 +191,7 @@ async fn a_receiver_that_keeps_no_summaries_has_no_calls_for_them() {
     let receiver = builder.open(directory.path()).await.unwrap();
     let address = serve_plain(receiver.router()).await;
     assert_eq!(get(address, "/agents/a-1/metrics").await.status, 404);
-    assert!(receiver.close(Duration::from_secs(60)).await);
+    assert!(receiver.close(PATIENCE).await);
 }
 
 /// All rows of both tables.
@@ -226,7 +225,7 @@ async fn events_out_of_order_late_and_twice_end_in_the_same_tables() {
                 assert_eq!(post(address, &Post::signed(body)).await.status, 200);
                 until_done(address).await;
             }
-            assert!(receiver.close(Duration::from_secs(60)).await);
+            assert!(receiver.close(PATIENCE).await);
         }
         let tables = tables(directory.path());
         assert_eq!(tables.len(), 2 + 7, "{tables:#?}");

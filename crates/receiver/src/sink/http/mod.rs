@@ -138,7 +138,9 @@ impl Http {
             let detail = self.refused.remove(&seq).unwrap_or_default();
             return Err(SinkError::Refused { at, detail });
         }
-        self.taken.clear();
+        // What lies behind was taken in a larger batch, of which this is a part: it comes yet.
+        let behind = batch.last().map_or(0, |last| last.seq + 1);
+        self.taken = self.taken.split_off(&behind);
         Ok(())
     }
 }

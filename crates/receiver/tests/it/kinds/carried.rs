@@ -7,12 +7,12 @@ use axum::http::StatusCode;
 use tempfile::tempdir;
 use vai_webhooks_receiver::Config;
 
-use crate::client::post;
+use crate::client::accepted;
 use crate::request::{Post, body};
 use crate::running::Running;
 use crate::vendor::{clickhouse, slack};
 
-const WAIT_MAX: Duration = Duration::from_secs(30);
+const WAIT_MAX: Duration = Duration::from_secs(300);
 
 async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
@@ -43,7 +43,7 @@ async fn a_service_that_is_down_holds_up_no_other_and_gets_every_event_once_it_i
         for n in 0..40 {
             let id = format!("evt_{round}_{n}");
             let event_type = if n % 10 == 0 { "conversation.started" } else { "message.sent" };
-            assert_eq!(post(service.address, &Post::signed(&body(&id, event_type))).await.status, 200);
+            accepted(service.address, &Post::signed(&body(&id, event_type))).await;
             sent.insert(id);
         }
         let chat = (round + 1) * 4;

@@ -96,6 +96,25 @@ async fn what_was_taken_is_not_sent_again_when_the_rest_of_its_batch_is_and_sess
 }
 
 #[tokio::test]
+async fn what_was_taken_is_not_sent_again_when_the_rest_of_its_batch_comes_in_parts() {
+    let (address, told) = told(|number, before| match (number, before) {
+        (2, 0) => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::OK,
+    })
+    .await;
+    let mut sink = to(address, "connections = 8");
+    let batch = [session(1, "a"), session(2, "a"), session(3, "b"), session(4, "b")];
+    again(sink.put(&batch).await);
+    // As the inbox does with what goes on failing.
+    for part in batch.chunks(2) {
+        sink.put(part).await.unwrap();
+    }
+    let mut numbers: Vec<u32> = told.seen.lock().unwrap().iter().map(|(number, _, _)| *number).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, [1, 2, 2, 3, 4]);
+}
+
+#[tokio::test]
 async fn an_event_that_is_refused_is_named_and_the_others_of_its_batch_are_taken_once() {
     let (address, told) = told(|number, _| match number {
         2 | 4 => StatusCode::UNPROCESSABLE_ENTITY,
