@@ -13,6 +13,7 @@ use vai_webhooks_wire::{
     AgentMetrics, ConversationEnded, ConversationStarted, MessageReceived, MessageSent, Metrics, TypedEvent,
 };
 
+use super::patiently;
 use super::screen::Screen;
 
 /// What is asked, what it means, and what is answered.
@@ -82,7 +83,8 @@ impl Conversations {
                 () = tokio::time::sleep(pace) => {}
             }
             let (event_type, data) = self.next();
-            let accepted = engine.trigger(tenant, NewEvent::new(event_type, data)).await?;
+            let accepted =
+                patiently(|| engine.trigger(tenant, NewEvent::new(event_type, data.clone()))).await?;
             *self.sent.entry(event_type).or_default() += 1;
             self.screen.accepted(event_type, accepted.id.as_str());
         }

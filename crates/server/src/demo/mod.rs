@@ -16,7 +16,7 @@ use clap::Args;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use vai_webhooks_engine::{Engine, EngineOptions, NewWebhook, RetryPolicy, TenantId};
+use vai_webhooks_engine::{Engine, EngineError, EngineOptions, NewWebhook, RetryPolicy, TenantId};
 use vai_webhooks_receiver::service::{self, ServiceConfig, ServiceLimits, serve_connections};
 
 use self::conversations::Conversations;
@@ -61,8 +61,9 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
         ..EngineOptions::new(dir.path().join("engine"))
     };
     let engine = Arc::new(Engine::open(options).await?);
-    let (_, key) = engine.create_key(None, "demo", None).await?;
-    let tenant = engine.tenant(&"default".parse()?).await?;
+    let (_, key) = patiently(|| engine.create_key(None, "demo", None)).await?;
+    let name = "default".parse()?;
+    let tenant = patiently(|| engine.tenant(&name)).await?;
     let router = api::router(Arc::clone(&engine));
     let server = tokio::spawn(serve_api(api_at, router, stopped));
 
@@ -136,8 +137,21 @@ async fn register(
     webhook.secret = Some(secret.expose().to_owned());
     webhook.config.retry = RetryPolicy::Schedule { schedule: RETRY_WAITS_MS.to_vec() };
     webhook.config.description = Some("The demo's receiver".to_owned());
-    engine.register(tenant, webhook, None).await?;
+    patiently(|| engine.register(tenant, webhook.clone(), None)).await?;
     Ok(())
+}
+
+/// What a call gives once the engine is not too busy for it, as it is where the disk stalls.
+async fn patiently<T, F>(call: impl Fn() -> F) -> Result<T, EngineError>
+where
+    F: Future<Output = Result<T, EngineError>>,
+{
+    loop {
+        match call().await {
+            Err(EngineError::Busy) => tokio::time::sleep(Duration::from_millis(100)).await,
+            answer => return answer,
+        }
+    }
 }
 
 /// Waits until nothing is pending; gives what still was at the deadline.
