@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use vai_webhooks_engine::transport::FailureKind;
 
-use crate::bench::{Bench, receiver, write};
+use crate::bench::{Bench, SHORT_MS, receiver, write};
 
 async fn bench() -> Bench {
     Bench::new(&["127.0.0.0/8"], Vec::new()).await
@@ -25,9 +25,9 @@ async fn one_that_never_answers_is_a_timeout() {
         std::future::pending::<()>().await;
     })
     .await;
-    let attempt = bench().await.attempt(&url).await.exchanged;
+    let attempt = bench().await.attempt_within(SHORT_MS, &url).await.exchanged;
     assert_eq!((attempt.failure, attempt.status), (Some(FailureKind::Timeout), None));
-    assert_eq!(attempt.detail.as_deref(), Some("no answer within 1000 ms"));
+    assert_eq!(attempt.detail.as_deref(), Some("no answer within 3000 ms"));
     assert!(attempt.address.is_some(), "the address that was dialled is recorded");
 }
 
@@ -50,11 +50,12 @@ async fn one_that_drips_its_answer_is_a_timeout_in_the_head_and_in_the_body() {
     })
     .await;
     let bench = bench().await;
-    let (head, body) = tokio::join!(bench.attempt(&in_head), bench.attempt(&in_body));
+    let (head, body) =
+        tokio::join!(bench.attempt_within(SHORT_MS, &in_head), bench.attempt_within(SHORT_MS, &in_body));
     assert_eq!((head.exchanged.failure, head.exchanged.status), (Some(FailureKind::Timeout), None));
     assert_eq!((body.exchanged.failure, body.exchanged.status), (Some(FailureKind::Timeout), Some(200)));
     assert!(!body.exchanged.delivered(), "an answer that does not end is no answer");
-    assert_eq!(body.exchanged.detail.as_deref(), Some("the answer did not end within 1000 ms"));
+    assert_eq!(body.exchanged.detail.as_deref(), Some("the answer did not end within 3000 ms"));
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! A backlog is on disk, and drains whole, each delivery once.
 
-use crate::world::{PATIENCE, Receiver, Reply, World, patiently};
+use crate::patience::patiently;
+use crate::world::{PATIENCE, Receiver, Reply, World};
 
 const BACKLOG: usize = 5_000;
 

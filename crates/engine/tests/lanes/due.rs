@@ -3,7 +3,8 @@
 use vai_webhooks_engine::NewEvent;
 use vai_webhooks_wire::UnixMs;
 
-use crate::world::{Receiver, Reply, World, patiently};
+use crate::patience::patiently;
+use crate::world::{Receiver, Reply, World};
 
 #[tokio::test]
 async fn waits_are_the_policys_and_never_shorter() {

@@ -4,6 +4,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::disallowed_methods, reason = "the rules are the engine's; a test is the world around it")]
 
+#[path = "../patience/mod.rs"]
+mod patience;
+
 mod backlog;
 mod due;
 mod neighbours;

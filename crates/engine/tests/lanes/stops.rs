@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::world::{PATIENCE, Receiver, Reply, World, patiently};
+use crate::patience::patiently;
+use crate::world::{PATIENCE, Receiver, Reply, World};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_attempt_starts_once_a_stop_is_answered() {

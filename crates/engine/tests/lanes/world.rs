@@ -13,29 +13,15 @@ use hyper_util::rt::TokioIo;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use vai_webhooks_engine::{Engine, EngineError, EngineOptions, NewEvent, NewWebhook, RetryPolicy, TenantId};
+use vai_webhooks_engine::{Engine, EngineOptions, NewEvent, NewWebhook, RetryPolicy, TenantId};
 use vai_webhooks_wire::{EventId, UnixMs, WebhookId};
+
+use crate::patience::patiently;
 
 /// Waits in tests end with a failure after this: long enough for a disk that stalls and cores that others use.
 pub const PATIENCE: Duration = Duration::from_secs(300);
-/// How long a caller waits that was told that the engine is busy.
-const PAUSE: Duration = Duration::from_millis(50);
 /// Events that are posted with one call.
 const BATCH: usize = 1_000;
-
-/// What a call gives once the engine is not too busy for it. It may be at any time where the disk stalls, and whoever
-/// is told so tries again.
-pub async fn patiently<T, F>(call: impl Fn() -> F) -> Result<T, EngineError>
-where
-    F: Future<Output = Result<T, EngineError>>,
-{
-    loop {
-        match call().await {
-            Err(EngineError::Busy) => tokio::time::sleep(PAUSE).await,
-            answer => return answer,
-        }
-    }
-}
 
 /// An engine on a directory that outlives it.
 pub struct World {

@@ -1,6 +1,9 @@
 //! Opening a store: what is ours is opened, anything else is left exactly as it was.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "../patience/mod.rs"]
+mod patience;
+
 mod catalog;
 
 use std::path::Path;

@@ -6,6 +6,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "../../../engine/tests/patience/mod.rs"]
+mod patience;
+
 mod page;
 mod post;
 mod program;

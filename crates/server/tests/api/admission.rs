@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::endpoint::Endpoint;
-use crate::server::{Answer, Server};
+use crate::server::{Answer, PATIENCE, Server};
 
 const EVENT: &str = r#"{"event":"order.made","data":{}}"#;
 const MOST: u64 = 10;
@@ -45,7 +45,7 @@ async fn a_tenant_over_its_backlog_is_told_so_until_its_webhooks_have_taken_some
     assert_eq!(server.with_key(&ours, "POST", "/v1/webhooks/w/resume", "").await.status, 200);
     endpoint.wait_for(usize::try_from(MOST).unwrap() + 1).await;
     let accepted = async { while server.with_key(&ours, "POST", "/v1/events", EVENT).await.status != 202 {} };
-    tokio::time::timeout(std::time::Duration::from_secs(30), accepted).await.expect("there is room again");
+    tokio::time::timeout(PATIENCE, accepted).await.expect("there is room again");
 }
 
 #[tokio::test]

@@ -3,6 +3,9 @@
 //! `server.rs` runs it, `endpoint.rs` is a webhook's endpoint; each other file holds one group of promises.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "../../../engine/tests/patience/mod.rs"]
+mod patience;
+
 mod admission;
 mod bad_events;
 mod bad_webhooks;

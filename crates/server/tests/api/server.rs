@@ -1,6 +1,7 @@
 //! A server on a port that the system picks, and a client of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request};
@@ -15,6 +16,8 @@ use vai_webhooks::api;
 use vai_webhooks_engine::{Engine, EngineOptions, Redacted};
 
 pub const ADMIN: &str = "an-admin-key-for-tests-only";
+/// Waits in tests end with a failure after this: long enough for a disk that stalls and cores that others use.
+pub const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A running server.
 pub struct Server {
@@ -77,11 +80,12 @@ impl Server {
 
     /// Ends the engine, and gives its directory.
     pub async fn end(self) -> TempDir {
-        self.engine.shutdown(std::time::Duration::from_secs(30)).await;
+        self.engine.shutdown(PATIENCE).await;
         self.data
     }
 
-    /// A call with these headers.
+    /// A call with these headers. The engine may be busy at any time where the disk stalls, and who is told so tries
+    /// again.
     pub async fn send(
         &self,
         method: &str,
@@ -89,11 +93,23 @@ impl Server {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Answer {
+        let body = body.into();
+        loop {
+            let answer = self.send_once(method, path, headers, body.clone()).await;
+            if (answer.status, &answer.json["code"]) != (503, &Value::from("busy")) {
+                return answer;
+            }
+            let after = answer.headers["retry-after"].to_str().unwrap().parse().unwrap();
+            tokio::time::sleep(Duration::from_secs(after)).await;
+        }
+    }
+
+    async fn send_once(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Bytes) -> Answer {
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.url));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = self.client.request(request.body(Full::new(body.into())).unwrap()).await.unwrap();
+        let response = self.client.request(request.body(Full::new(body)).unwrap()).await.unwrap();
         let (head, body) = response.into_parts();
         let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
@@ -129,7 +145,7 @@ impl Server {
                 last = answer.text;
             }
         };
-        let waited = tokio::time::timeout(std::time::Duration::from_secs(60), wait).await;
+        let waited = tokio::time::timeout(PATIENCE, wait).await;
         waited.unwrap_or_else(|_| panic!("{path} does not become what it should: {last}"))
     }
 

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::endpoint::Endpoint;
-use crate::server::{Answer, Server};
+use crate::patience::patiently;
+use crate::server::{Answer, PATIENCE, Server};
 
 /// Registers a webhook with this transformation.
 async fn register(server: &Server, endpoint: &Endpoint, transform: Value) -> Answer {
@@ -83,28 +84,28 @@ async fn every_attempt_has_the_same_bytes_after_a_restart() {
         ..vai_webhooks_engine::EngineOptions::new(data.path())
     };
     let engine = vai_webhooks_engine::Engine::open(options()).await.unwrap();
-    let tenant = engine.tenant(&"default".parse().unwrap()).await.unwrap();
+    let name = "default".parse().unwrap();
+    let tenant = patiently(|| engine.tenant(&name)).await.unwrap();
     let webhook = json!({"id": "crm", "url": endpoint.url, "events": ["*"], "verify": false,
         "retryConfig": {"maxAttempts": 50, "backoffMs": 10, "maxBackoffMs": 50}, "dataTransform": "e => [Math.random(), e]"});
     let new = vai_webhooks_engine::NewWebhook::from_json(webhook.to_string().as_bytes()).unwrap();
-    engine.register(tenant, new, None).await.unwrap();
+    patiently(|| engine.register(tenant, new.clone(), None)).await.unwrap();
     endpoint.answer(500);
-    engine
-        .trigger(tenant, vai_webhooks_engine::NewEvent::new("a.b", r#"{"n":12345678901234567890}"#))
-        .await
-        .unwrap();
+    let event = vai_webhooks_engine::NewEvent::new("a.b", r#"{"n":12345678901234567890}"#);
+    patiently(|| engine.trigger(tenant, event.clone())).await.unwrap();
     endpoint.wait_for(1).await;
-    engine.shutdown(std::time::Duration::from_secs(10)).await;
+    engine.shutdown(PATIENCE).await;
     drop(engine);
     let before = endpoint.count();
     let engine = vai_webhooks_engine::Engine::open(options()).await.unwrap();
     let change =
         vai_webhooks_engine::WebhookChange::from_json(br#"{"dataTransform":"() => 'other'"}"#).unwrap();
-    engine.update(tenant, &"crm".parse().unwrap(), change).await.unwrap();
+    let id = "crm".parse().unwrap();
+    patiently(|| engine.update(tenant, &id, change.clone())).await.unwrap();
     let got = endpoint.wait_for(before + 2).await;
     assert!(got.iter().all(|(_, body)| *body == got[0].1), "{got:?}");
     assert!(text(&got[0].1).contains("12345678901234567890"), "{got:?}");
-    engine.shutdown(std::time::Duration::from_secs(10)).await;
+    engine.shutdown(PATIENCE).await;
 }
 
 #[tokio::test]

