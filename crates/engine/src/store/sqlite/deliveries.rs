@@ -125,14 +125,27 @@ pub(super) fn settle(
     Ok(())
 }
 
-/// Gives a row to a delivery that was handed over in memory, unless it has one.
+/// Gives a row to a delivery that was handed over in memory, unless it has one or needs none any more: its result may
+/// have waited for the same commit.
 pub(super) fn park(connection: &Connection, group: &mut Group, parked: Parked) -> rusqlite::Result<()> {
     let Parked { event, webhook, due } = parked;
-    if row_state(connection, event, webhook)?.is_none() {
+    if row_state(connection, event, webhook)?.is_none() && !was_delivered_at_once(connection, event, webhook)?
+    {
         insert_row(connection, event, webhook, due, form_without_row(connection, event, webhook)?)?;
         group.prompt.remove(event);
     }
     Ok(())
+}
+
+/// Whether a delivery that has no row is over.
+fn was_delivered_at_once(
+    connection: &Connection,
+    event: EventKey,
+    webhook: WebhookNo,
+) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT 1 FROM attempts WHERE event = ?1 AND webhook = ?2 AND number = 1")?
+        .exists(params![event.0, webhook.0])
 }
 
 /// The form of a delivery that has no row: its event's own row says it.
@@ -300,3 +313,6 @@ pub(super) fn first_due(connection: &Connection) -> rusqlite::Result<Vec<(Webhoo
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests;
