@@ -12,11 +12,13 @@ use crate::outcome::Strain;
 /// Attempts at one webhook at once: when nothing is known of it, and at most.
 const LIMIT_AT_FIRST: u32 = 8;
 const LIMIT_MAX: u32 = 256;
+/// Answers that come late take the limit down no further: a receiver may be slow now and then, and quick with many.
+const LIMIT_LATE_MIN: u32 = 32;
 /// A webhook whose attempts take longer is slow.
 const SLOW: Duration = Duration::from_millis(1_000);
 /// An answer is as quick as ever where it took no more than twice what the quickest took, or than this, in
-/// microseconds.
-const QUICK_US: i64 = 5_000;
+/// microseconds: where more than 32 are under way for longer, they only wait in line.
+const QUICK_US: i64 = 1_000;
 /// The quickest of so many answers is forgotten for the quickest of the next ones: a route can get longer.
 const QUICKEST_OF: u32 = 1_024;
 /// What an attempt is taken for as long as nothing is known, in microseconds.
@@ -104,7 +106,7 @@ impl Pace {
                 (self.good, self.late) = (0, self.late + 1);
                 if self.late >= self.limit {
                     self.late = 0;
-                    self.limit = (self.limit - self.limit / 8).max(LIMIT_AT_FIRST.min(self.limit));
+                    self.limit = (self.limit - self.limit / 8).max(LIMIT_LATE_MIN.min(self.limit));
                 }
             }
             Strain::None => {
@@ -173,10 +175,10 @@ mod tests {
         let mut pace = Pace::new();
         good(&mut pace, 120);
         assert_eq!(pace.limit(), 128);
-        (0..128).for_each(|_| pace.ended(Strain::None, Duration::from_millis(6)));
+        (0..128).for_each(|_| pace.ended(Strain::None, Duration::from_millis(3)));
         assert_eq!(pace.limit(), 112, "they took 1 ms before");
-        (0..500).for_each(|_| pace.ended(Strain::None, Duration::from_millis(6)));
-        assert!((LIMIT_AT_FIRST..80).contains(&pace.limit()), "{}", pace.limit());
+        (0..800).for_each(|_| pace.ended(Strain::None, Duration::from_millis(3)));
+        assert_eq!(pace.limit(), LIMIT_LATE_MIN);
         // A webhook that is far away is no queue: all of its answers take that long.
         let mut far = Pace::new();
         (0..1_000).for_each(|_| far.ended(Strain::None, Duration::from_millis(150)));

@@ -52,7 +52,7 @@ impl Default for EgressOptions {
             extra_roots: Vec::new(),
             connect_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(4),
-            idle_per_host_max: 256,
+            idle_per_host_max: 1_024,
             answer_read_bytes_max: 64 * 1024,
             answer_kept_bytes_max: 1024,
         }
