@@ -16,7 +16,7 @@ const LIMIT_MAX: u32 = 256;
 const LIMIT_LATE_MIN: u32 = 32;
 /// A webhook whose attempts take longer is slow.
 const SLOW: Duration = Duration::from_millis(1_000);
-/// An answer is as quick as ever where it took no more than twice what the quickest took, or than this, in
+/// An answer is as quick as ever where it took no more than four times what the quickest took, or than this, in
 /// microseconds: where more than 32 are under way for longer, they only wait in line.
 const QUICK_US: i64 = 1_000;
 /// The quickest of so many answers is forgotten for the quickest of the next ones: a route can get longer.
@@ -39,8 +39,8 @@ pub(crate) enum Class {
 #[derive(Debug)]
 pub(crate) struct Pace {
     limit: u32,
-    /// Whether the limit was ever halved: from then on it grows slowly.
-    halved: bool,
+    /// Whether the limit was ever lowered: from then on it grows slowly.
+    lowered: bool,
     /// Good answers towards the next step of a slow growth.
     good: u32,
     /// Good answers that came late, towards the next step down.
@@ -58,7 +58,7 @@ impl Pace {
     pub(crate) fn new() -> Self {
         Self {
             limit: LIMIT_AT_FIRST,
-            halved: false,
+            lowered: false,
             good: 0,
             late: 0,
             smoothed_us: None,
@@ -100,18 +100,18 @@ impl Pace {
         match strain {
             Strain::Overloaded => {
                 self.limit = (self.limit / 2).max(1);
-                (self.halved, self.good, self.late) = (true, 0, 0);
+                (self.lowered, self.good, self.late) = (true, 0, 0);
             }
             Strain::None if !self.is_as_quick_as_ever(took_us) => {
                 (self.good, self.late) = (0, self.late + 1);
                 if self.late >= self.limit {
-                    self.late = 0;
+                    (self.lowered, self.late) = (true, 0);
                     self.limit = (self.limit - self.limit / 8).max(LIMIT_LATE_MIN.min(self.limit));
                 }
             }
             Strain::None => {
                 self.good += 1;
-                if !self.halved || self.good >= self.limit {
+                if !self.lowered || self.good >= self.limit {
                     self.good = 0;
                     self.limit = (self.limit + 1).min(LIMIT_MAX);
                 }
@@ -128,7 +128,7 @@ impl Pace {
         }
         self.quickest_us[1] = self.quickest_us[1].min(took_us);
         let quickest_us = self.quickest_us[0].min(self.quickest_us[1]);
-        took_us <= QUICK_US.max(quickest_us.saturating_mul(2))
+        took_us <= QUICK_US.max(quickest_us.saturating_mul(4))
     }
 }
 
@@ -175,9 +175,9 @@ mod tests {
         let mut pace = Pace::new();
         good(&mut pace, 120);
         assert_eq!(pace.limit(), 128);
-        (0..128).for_each(|_| pace.ended(Strain::None, Duration::from_millis(3)));
+        (0..128).for_each(|_| pace.ended(Strain::None, Duration::from_millis(6)));
         assert_eq!(pace.limit(), 112, "they took 1 ms before");
-        (0..800).for_each(|_| pace.ended(Strain::None, Duration::from_millis(3)));
+        (0..800).for_each(|_| pace.ended(Strain::None, Duration::from_millis(6)));
         assert_eq!(pace.limit(), LIMIT_LATE_MIN);
         // A webhook that is far away is no queue: all of its answers take that long.
         let mut far = Pace::new();
@@ -190,7 +190,9 @@ mod tests {
         let mut pace = Pace::new();
         good(&mut pace, 8);
         (0..3 * QUICKEST_OF).for_each(|_| pace.ended(Strain::None, Duration::from_millis(100)));
-        assert_eq!(pace.limit(), LIMIT_MAX);
+        let limit = pace.limit();
+        (0..limit).for_each(|_| pace.ended(Strain::None, Duration::from_millis(100)));
+        assert_eq!(pace.limit(), limit + 1);
     }
 
     #[test]

@@ -51,8 +51,11 @@ pub(super) enum Error {
 fn after_commit(wal: &mut Wal, pages: i32, state: &AtomicU8, ask: &SyncSender<()>) -> rusqlite::Result<()> {
     match state.load(Ordering::Acquire) {
         IDLE if pages >= PAGES_GOOD => {
-            let there = ask.try_send(()).is_ok();
-            state.store(if there { RUNNING } else { COPIED }, Ordering::Release);
+            // Before it is asked: it may have copied before this goes on.
+            state.store(RUNNING, Ordering::Release);
+            if ask.try_send(()).is_err() {
+                state.store(COPIED, Ordering::Release);
+            }
         }
         COPIED => {
             state.store(IDLE, Ordering::Release);
