@@ -1,9 +1,9 @@
 //! How many attempts one webhook may have under way, and what one of them takes.
 //!
 //! The limit begins low, doubles with each round of good answers as long as they come as quickly as the quickest, and
-//! halves on overload; from then on it grows by one for a round. Answers that take ever longer say that more attempts
-//! at once only wait in line, here or at the receiver: then it goes down by an eighth. Pure: times are passed in. Read
-//! `slots.rs` next.
+//! halves on overload. Answers that take ever longer say that more attempts at once only wait in line, here or at the
+//! receiver: then it goes down by an eighth, to 32 at the least. Once it was lowered it grows by one for a round. Pure:
+//! times are passed in. Read `slots.rs` next.
 
 use std::time::Duration;
 
@@ -105,8 +105,11 @@ impl Pace {
             Strain::None if !self.is_as_quick_as_ever(took_us) => {
                 (self.good, self.late) = (0, self.late + 1);
                 if self.late >= self.limit {
-                    (self.lowered, self.late) = (true, 0);
-                    self.limit = (self.limit - self.limit / 8).max(LIMIT_LATE_MIN.min(self.limit));
+                    self.late = 0;
+                    let less = (self.limit - self.limit / 8).max(LIMIT_LATE_MIN);
+                    if less < self.limit {
+                        (self.lowered, self.limit) = (true, less);
+                    }
                 }
             }
             Strain::None => {
@@ -190,9 +193,17 @@ mod tests {
         let mut pace = Pace::new();
         good(&mut pace, 8);
         (0..3 * QUICKEST_OF).for_each(|_| pace.ended(Strain::None, Duration::from_millis(100)));
-        let limit = pace.limit();
-        (0..limit).for_each(|_| pace.ended(Strain::None, Duration::from_millis(100)));
-        assert_eq!(pace.limit(), limit + 1);
+        assert_eq!(pace.limit(), LIMIT_MAX);
+    }
+
+    #[test]
+    fn answers_that_differ_by_nature_keep_a_limit_from_no_more_than_its_first_steps() {
+        let mut pace = Pace::new();
+        for _ in 0..100 {
+            good(&mut pace, 1);
+            (0..4).for_each(|_| pace.ended(Strain::None, Duration::from_millis(10)));
+        }
+        assert_eq!(pace.limit(), LIMIT_LATE_MIN);
     }
 
     #[test]
