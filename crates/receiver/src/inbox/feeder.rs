@@ -214,7 +214,13 @@ impl Feeder {
             return Ok(Round::Stopped);
         }
         if let Some(mail) = &mut self.mail {
-            mail.done(number).await?;
+            // For as long as it takes: it would be sent again.
+            while let Err(error) = mail.done(number).await {
+                tracing::error!(sink = %self.state.name(), %error, "a notice cannot be taken out at the moment");
+                if self.giver.waits(Duration::from_millis(STORE_WAIT_MS)).await.is_none() {
+                    return Ok(Round::Stopped);
+                }
+            }
         }
         Ok(Round::Worked)
     }
@@ -235,10 +241,11 @@ impl Feeder {
         Ok(())
     }
 
-    /// Writes down what became of events, for as long as it takes: the sink has them, and would get them again.
+    /// Writes down what became of events, for as long as it takes: the sink has them, and would get them again. What was
+    /// not made is asked for again, and nothing else: made twice, it would undo what somebody asked for in between.
     async fn write_down(&mut self, change: Change) -> Result<i64, StoreError> {
         loop {
-            let error = match self.store.change(change.clone()).await {
+            let error = match self.store.change_however_late(change.clone()).await {
                 Err(error) if error != StoreError::Down => error,
                 done_or_down => return done_or_down,
             };

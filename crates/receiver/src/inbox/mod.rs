@@ -222,3 +222,6 @@ impl Inbox {
         while feeders.join_next().await.is_some() {}
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -142,6 +142,13 @@ impl Store {
         self.ask(Command::Change { change, answer }, answered, COMMIT_WAIT_MS).await?
     }
 
+    /// The same without an end to the wait: no answer is then about a change that may still be made.
+    pub(crate) async fn change_however_late(&self, change: Change) -> Result<i64, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.tell(Command::Change { change, answer })?;
+        answered.await.unwrap_or(Err(StoreError::Down))
+    }
+
     /// Reads with a connection that many may ask for in turn. For what people look at, not for feeding.
     pub(crate) async fn look<T: Send + 'static>(
         &self,
@@ -208,15 +215,19 @@ impl Store {
         answered: oneshot::Receiver<T>,
         wait_ms: u64,
     ) -> Result<T, StoreError> {
-        self.queue.try_send(command).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => StoreError::Full,
-            mpsc::error::TrySendError::Closed(_) => StoreError::Down,
-        })?;
+        self.tell(command)?;
         match tokio::time::timeout(Duration::from_millis(wait_ms), answered).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(_)) => Err(StoreError::Down),
             Err(_) => Err(StoreError::Late),
         }
+    }
+
+    fn tell(&self, command: Command) -> Result<(), StoreError> {
+        self.queue.try_send(command).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => StoreError::Full,
+            mpsc::error::TrySendError::Closed(_) => StoreError::Down,
+        })
     }
 }
 

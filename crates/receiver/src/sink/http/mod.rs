@@ -74,7 +74,7 @@ pub(super) fn open(settings: Settings) -> Result<Box<dyn Sink>, SettingsError> {
         Ok(Lane::new(client, path, headers.clone(), secret.clone()))
     });
     let lanes = lanes.collect::<Result<Vec<Lane>, SettingsError>>()?;
-    Ok(Box::new(Http { lanes, taken: BTreeSet::new(), refused: HashMap::new() }))
+    Ok(Box::new(Http { lanes, taken: BTreeSet::new(), refused: HashMap::new(), replays: false }))
 }
 
 struct Http {
@@ -83,6 +83,8 @@ struct Http {
     taken: BTreeSet<i64>,
     /// and what will never be.
     refused: HashMap<i64, String>,
+    /// Whether it is one of replays.
+    replays: bool,
 }
 
 impl Sink for Http {
@@ -100,11 +102,13 @@ impl Sink for Http {
 
 impl Http {
     async fn put_all(&mut self, batch: &[Stored]) -> Result<(), SinkError> {
-        if batch.iter().any(|stored| stored.replay) {
+        let replays = batch.iter().any(|stored| stored.replay);
+        if replays && !self.replays {
             // Asked for again: whether it was taken before does not matter.
             self.taken.clear();
             self.refused.clear();
         }
+        self.replays = replays;
         let count = self.lanes.len();
         let mut shares: Vec<Vec<&Stored>> = vec![Vec::new(); count];
         for stored in batch {
@@ -136,6 +140,7 @@ impl Http {
             .find(|(_, seq)| self.refused.contains_key(seq))
         {
             let detail = self.refused.remove(&seq).unwrap_or_default();
+            self.taken = self.taken.split_off(&(seq + 1));
             return Err(SinkError::Refused { at, detail });
         }
         // What lies behind was taken in a larger batch, of which this is a part: it comes yet.

@@ -167,3 +167,25 @@ async fn an_event_that_can_never_be_taken_is_skipped() {
     assert!(receiver.close(Duration::from_secs(10)).await);
     assert_eq!(rows(directory.path()), ["a", "b"]);
 }
+
+#[tokio::test]
+async fn a_notice_that_was_sent_is_not_sent_again_because_that_could_not_be_written() {
+    let directory = tempdir().unwrap();
+    let Running { receiver, mut told } = start(directory.path(), &[]).await;
+    let connection = Connection::open(directory.path().join(FILE_NAME)).unwrap();
+    connection.busy_timeout(Duration::from_secs(300)).unwrap();
+    connection
+        .execute_batch(
+            "CREATE TABLE full (number INTEGER);
+             CREATE TRIGGER fills BEFORE DELETE ON outbox WHEN NOT EXISTS (SELECT 1 FROM full)
+             BEGIN INSERT INTO full VALUES (old.number); SELECT RAISE(FAIL, 'full'); END",
+        )
+        .unwrap();
+    for id in ["a", "b"] {
+        put(&receiver, id).await;
+    }
+    assert_eq!(hear(&mut told, 2).await, ["a", "b"]);
+    let failed: i64 = connection.query_row("SELECT count(*) FROM full", [], |row| row.get(0)).unwrap();
+    assert_eq!(failed, 1, "the first could not be taken out at once");
+    assert!(receiver.close(Duration::from_secs(300)).await);
+}

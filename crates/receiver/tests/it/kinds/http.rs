@@ -115,6 +115,30 @@ async fn what_was_taken_is_not_sent_again_when_the_rest_of_its_batch_comes_in_pa
 }
 
 #[tokio::test]
+async fn what_was_asked_for_again_is_sent_once_for_each_time() {
+    let (address, told) = told(|number, before| match (number, before) {
+        (2, 0..2) => StatusCode::SERVICE_UNAVAILABLE,
+        (3, _) => StatusCode::UNPROCESSABLE_ENTITY,
+        _ => StatusCode::OK,
+    })
+    .await;
+    let mut sink = to(address, "connections = 8");
+    let mut batch: Vec<_> = (1..=4).map(|seq| session(seq, &format!("s{seq}"))).collect();
+    batch.iter_mut().for_each(|stored| stored.replay = true);
+    again(sink.put(&batch).await);
+    again(sink.put(&batch[..2]).await);
+    sink.put(&batch[..2]).await.unwrap();
+    assert_eq!(refused(sink.put(&batch[2..]).await), 0);
+    sink.put(&batch[3..]).await.unwrap();
+    // Asked for once more.
+    assert_eq!(refused(sink.put(&batch).await), 2);
+    sink.put(&batch[3..]).await.unwrap();
+    let mut numbers: Vec<u32> = told.seen.lock().unwrap().iter().map(|(number, _, _)| *number).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, [1, 1, 2, 2, 2, 2, 3, 3, 4, 4]);
+}
+
+#[tokio::test]
 async fn an_event_that_is_refused_is_named_and_the_others_of_its_batch_are_taken_once() {
     let (address, told) = told(|number, _| match number {
         2 | 4 => StatusCode::UNPROCESSABLE_ENTITY,
