@@ -70,7 +70,9 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     screen.begin(&api_url, &receiver_url, &key);
     register(&engine, tenant, &receiver_url, &secret).await?;
     door.open();
-    let ending = until_end(args.duration, signals);
+    // Beside the rest, so that a second signal ends it at once where the disk holds up what is under way.
+    let ending = tokio::spawn(until_end(args.duration, signals));
+    let ending = async { drop(ending.await) };
     let sent = Conversations::new(Arc::clone(&screen)).run(&engine, tenant, ending).await?;
     let left = wait_for_deliveries(&engine, tenant).await?;
     let stats = engine.stats(tenant).await?;
