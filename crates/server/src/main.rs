@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use mimalloc::MiMalloc;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing_subscriber::EnvFilter;
 use vai_webhooks::client::{
     self, Call, EventCommand, EventTypesCommand, KeyCommand, TransformCommand, VerifyArgs, WebhookCommand,
@@ -88,8 +89,21 @@ fn start_log(quiet: bool) {
         .init();
 }
 
+/// Connections are files. The soft limit, 1,024 by custom, is there for programs that use `select`; the hard one
+/// is the administrator's word.
+fn open_as_many_files_as_allowed() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, soft_limit = limit.current, "the limit on open files stays as it is");
+    }
+}
+
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    if matches!(command, Command::Serve(_) | Command::Receive(_) | Command::Demo(_)) {
+        open_as_many_files_as_allowed();
+    }
     match command {
         Command::Serve(args) => runtime.block_on(serve::run(args.resolve()?)),
         Command::Receive(args) => runtime.block_on(receive::run(args)),

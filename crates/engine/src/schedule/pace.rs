@@ -41,10 +41,9 @@ pub(crate) struct Pace {
     limit: u32,
     /// Whether the limit was ever lowered: from then on it grows slowly.
     lowered: bool,
-    /// Good answers towards the next step of a slow growth.
-    good: u32,
-    /// Good answers that came late, towards the next step down.
-    late: u32,
+    /// Answers that came as quickly as ever less those that came late, towards the next step up or down: a few late
+    /// ones among many quick ones are the receiver's nature, and no line.
+    balance: i64,
     /// What an attempt takes, smoothed, in microseconds.
     smoothed_us: Option<i64>,
     /// What the quickest took, of the answers before these and of these, in microseconds.
@@ -59,8 +58,7 @@ impl Pace {
         Self {
             limit: LIMIT_AT_FIRST,
             lowered: false,
-            good: 0,
-            late: 0,
+            balance: 0,
             smoothed_us: None,
             quickest_us: [i64::MAX; 2],
             answers: 0,
@@ -100,23 +98,23 @@ impl Pace {
         match strain {
             Strain::Overloaded => {
                 self.limit = (self.limit / 2).max(1);
-                (self.lowered, self.good, self.late) = (true, 0, 0);
+                (self.lowered, self.balance) = (true, 0);
             }
-            Strain::None if !self.is_as_quick_as_ever(took_us) => {
-                (self.good, self.late) = (0, self.late + 1);
-                if self.late >= self.limit {
-                    self.late = 0;
+            Strain::None if self.is_as_quick_as_ever(took_us) => {
+                self.balance += 1;
+                if !self.lowered || self.balance >= i64::from(self.limit) {
+                    self.balance = self.balance.min(0);
+                    self.limit = (self.limit + 1).min(LIMIT_MAX);
+                }
+            }
+            Strain::None => {
+                self.balance -= 1;
+                if self.balance <= -i64::from(self.limit) {
+                    self.balance = 0;
                     let less = (self.limit - self.limit / 8).max(LIMIT_LATE_MIN);
                     if less < self.limit {
                         (self.lowered, self.limit) = (true, less);
                     }
-                }
-            }
-            Strain::None => {
-                self.good += 1;
-                if !self.lowered || self.good >= self.limit {
-                    self.good = 0;
-                    self.limit = (self.limit + 1).min(LIMIT_MAX);
                 }
             }
         }
@@ -204,6 +202,22 @@ mod tests {
             (0..4).for_each(|_| pace.ended(Strain::None, Duration::from_millis(10)));
         }
         assert_eq!(pace.limit(), LIMIT_LATE_MIN);
+    }
+
+    #[test]
+    fn a_few_late_answers_among_quick_ones_are_no_line() {
+        let mut pace = Pace::new();
+        for _ in 0..100 {
+            good(&mut pace, 19);
+            pace.ended(Strain::None, Duration::from_millis(10));
+        }
+        assert_eq!(pace.limit(), LIMIT_MAX);
+        pace.ended(Strain::Overloaded, Duration::ZERO);
+        for _ in 0..20_000 {
+            good(&mut pace, 3);
+            pace.ended(Strain::None, Duration::from_millis(10));
+        }
+        assert_eq!(pace.limit(), LIMIT_MAX, "it grows again, if slowly");
     }
 
     #[test]

@@ -34,6 +34,14 @@ impl Server {
         Self::spawn(command).await
     }
 
+    /// The same where the shell allows so few open files, until somebody asks for more.
+    pub async fn start_with_files(data: &Path, files: u32) -> Self {
+        let mut command = Command::new("sh");
+        let line = format!("ulimit -Sn {files} && exec \"$0\" serve --listen 127.0.0.1:0 --data \"$1\"");
+        command.args(["-c", &line]).arg(binary()).arg(data).env("VAI_ADMIN_KEY", ADMIN_KEY);
+        Self::spawn(command).await
+    }
+
     /// Starts a receiver on this directory, with this configuration, and waits until it listens.
     pub async fn receive(data: &Path, config: &Path) -> Self {
         let mut command = Command::new(binary());
