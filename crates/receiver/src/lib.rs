@@ -42,7 +42,9 @@
 //! `sink/client/`. Begin with `receiver.rs`; the example `a_dozen_lines` shows it in use.
 
 mod accept;
+mod accepts;
 mod braces;
+mod builder;
 mod config;
 mod console;
 mod derive;
@@ -66,11 +68,13 @@ mod typed;
 mod worker;
 
 pub use self::tower::ReceiverService;
+pub use accepts::{BODY_BYTES_MAX, BODY_TIMEOUT_MS};
+pub use builder::ReceiverBuilder;
 pub use config::{Config, ConfigError, SinkConfig};
 pub use console::{AccessKey, AccessKeyError};
 pub use event::Event;
 pub use observe::{Observation, Observer, Outcome};
-pub use receiver::{BODY_BYTES_MAX, BODY_TIMEOUT_MS, BuildError, Receiver, ReceiverBuilder};
+pub use receiver::{BuildError, Receiver};
 pub use route::{HANDLER_MS_MAX, Handler, HandlerError, HandlerFuture};
 pub use store::seen::{SEEN_WINDOW_MS, SeenInPostgres, SeenInSqlite};
 pub use store::{OpenError, look_at_data};

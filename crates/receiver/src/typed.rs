@@ -14,9 +14,9 @@ use vai_webhooks_wire::{
     WebhookTest,
 };
 
+use crate::builder::ReceiverBuilder;
 use crate::event::Event;
 use crate::inline::InlineBuilder;
-use crate::receiver::ReceiverBuilder;
 use crate::route::{Handler, HandlerError, HandlerFuture};
 
 /// What is known of an event beside its data: derefs to the [`Event`].

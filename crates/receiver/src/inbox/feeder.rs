@@ -5,7 +5,7 @@
 //! the sink took the batch and before the next one is given; nothing is held in memory but one slice.
 //! Read `giver.rs`, then `store/inbox.rs`.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -16,7 +16,7 @@ use super::mail::Mail;
 use super::{SinkState, Wanted};
 use crate::sink::{Notice, Sink, Stored};
 use crate::store::reader::{Reader, SLICE_EVENTS_MAX, Slice};
-use crate::store::{Change, OpenError, Store, StoreError};
+use crate::store::{Change, OpenError, Store, StoreError, look};
 
 /// The wait after the store could not be read or written.
 const STORE_WAIT_MS: u64 = 1_000;
@@ -143,7 +143,7 @@ impl Feeder {
         }
         if self.look_for_replays || self.poked.has_changed().unwrap_or(false) {
             self.poked.borrow_and_update();
-            let replays = self.read(move |reader| reader.replays(&name)).await?;
+            let replays = look(&self.reader, move |reader| reader.replays(&name)).await?;
             self.look_for_replays = !replays.is_empty();
             if !replays.is_empty() {
                 return self.replay(&replays).await;
@@ -158,7 +158,7 @@ impl Feeder {
             slice.events.retain(|stored| wanted.takes(&stored.event));
             Ok(slice)
         };
-        let slice = self.read(read).await?;
+        let slice = look(&self.reader, read).await?;
         self.feed(slice).await
     }
 
@@ -253,22 +253,6 @@ impl Feeder {
             if self.giver.waits(Duration::from_millis(STORE_WAIT_MS)).await.is_none() {
                 return Err(error);
             }
-        }
-    }
-
-    async fn read<T: Send + 'static>(
-        &mut self,
-        read: impl FnOnce(&Reader) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let reader = self.reader.clone();
-        let work = move || read(&reader.lock().unwrap_or_else(PoisonError::into_inner));
-        match tokio::task::spawn_blocking(work).await {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => {
-                tracing::error!(%error, "stored events could not be read");
-                Err(StoreError::Temporary)
-            }
-            Err(_) => Err(StoreError::Temporary),
         }
     }
 }

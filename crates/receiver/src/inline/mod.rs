@@ -22,9 +22,12 @@ use vai_webhooks_wire::{Secret, Verifier, VerifyingKey};
 pub use memory::{MEMORY_IDS_MAX, SeenInMemory};
 pub use seen::{CLAIM_MS, Claim, Seen, SeenError};
 
+#[cfg(doc)]
+use crate::accepts::BODY_BYTES_MAX;
+use crate::accepts::{Accepts, Limits};
 use crate::intake::BODIES_BYTES_MAX;
-use crate::receiver::{BODY_BYTES_MAX, BODY_TIMEOUT_MS, BuildError, Limits};
-use crate::route::{Filter, Handler, Routes};
+use crate::receiver::BuildError;
+use crate::route::{Handler, Routes};
 
 /// What every request needs.
 struct Shared {
@@ -42,14 +45,7 @@ pub struct Inline(Arc<Shared>);
 impl Inline {
     /// Begins to set one up that remembers what it has seen in `seen`.
     pub fn builder(seen: impl Seen) -> InlineBuilder {
-        InlineBuilder {
-            verifier: Verifier::new().accept_legacy(true),
-            verifies: false,
-            limits: Limits { body_bytes_max: BODY_BYTES_MAX, body_timeout_ms: BODY_TIMEOUT_MS },
-            routes: Routes::default(),
-            bad_filter: None,
-            seen: Box::new(seen),
-        }
+        InlineBuilder { accepts: Accepts::default(), seen: Box::new(seen) }
     }
 
     /// `POST <path>` as an axum router.
@@ -60,54 +56,45 @@ impl Inline {
 
 /// Sets an [`Inline`] up.
 pub struct InlineBuilder {
-    verifier: Verifier,
-    verifies: bool,
-    limits: Limits,
-    routes: Routes,
-    bad_filter: Option<String>,
+    accepts: Accepts,
     seen: Box<dyn Seen>,
 }
 
 impl InlineBuilder {
     /// Accepts what is signed with this secret. May be called several times, while rotating.
     pub fn secret(mut self, secret: Secret) -> Self {
-        self.verifier = self.verifier.secret(secret);
-        self.verifies = true;
+        self.accepts = self.accepts.secret(secret);
         self
     }
 
     /// Accepts what is signed (`v1a`) with the private key of this Ed25519 key.
     pub fn verifying_key(mut self, key: VerifyingKey) -> Self {
-        self.verifier = self.verifier.verifying_key(key);
-        self.verifies = true;
+        self.accepts = self.accepts.verifying_key(key);
         self
     }
 
     /// How far `webhook-timestamp` may be from now, either way. By default five minutes.
     pub fn tolerance(mut self, tolerance: Duration) -> Self {
-        self.verifier = self.verifier.tolerance(tolerance);
+        self.accepts = self.accepts.tolerance(tolerance);
         self
     }
 
     /// Whether the legacy signature alone is enough, as the seed's sender makes it. On by default; see
     /// [`ReceiverBuilder::accept_legacy`](crate::ReceiverBuilder::accept_legacy) for the protection it cannot have.
     pub fn accept_legacy(mut self, accept: bool) -> Self {
-        self.verifier = self.verifier.accept_legacy(accept);
+        self.accepts = self.accepts.accept_legacy(accept);
         self
     }
 
     /// The largest body in bytes, by default [`BODY_BYTES_MAX`]. What is larger is answered 413.
     pub fn body_bytes_max(mut self, bytes: usize) -> Self {
-        self.limits.body_bytes_max = bytes;
+        self.accepts.limits.body_bytes_max = bytes;
         self
     }
 
     /// Calls `handler` with every event that `filter` (a name, `prefix.*` or `*`) takes, before it is answered.
     pub fn on(mut self, filter: &str, handler: impl Handler) -> Self {
-        match Filter::parse(filter) {
-            Some(filter) => self.routes.add(filter, handler),
-            None => self.bad_filter = Some(filter.to_owned()),
-        }
+        self.accepts = self.accepts.on(filter, handler);
         self
     }
 
@@ -118,17 +105,12 @@ impl InlineBuilder {
 
     /// Puts it together.
     pub fn build(self) -> Result<Inline, BuildError> {
-        if !self.verifies {
-            return Err(BuildError::NothingToVerifyWith);
-        }
-        if let Some(filter) = self.bad_filter {
-            return Err(BuildError::BadFilter(filter));
-        }
+        let Accepts { verifier, limits, routes, .. } = self.accepts.checked()?;
         Ok(Inline(Arc::new(Shared {
-            verifier: self.verifier,
-            limits: self.limits,
+            verifier,
+            limits,
             memory: Arc::new(Semaphore::new(BODIES_BYTES_MAX)),
-            routes: self.routes,
+            routes,
             seen: self.seen,
         })))
     }

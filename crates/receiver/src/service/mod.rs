@@ -19,11 +19,12 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 use vai_webhooks_wire::{ParseSecretError, Secret, VerifyingKey};
 
+use crate::accepts::{BODY_BYTES_MAX, BODY_TIMEOUT_MS};
 use crate::config::SinkConfig;
 use crate::console::AccessKey;
 use crate::inbox::RETAIN_MS;
 use crate::observe::{Observation, Observer, Outcome};
-use crate::receiver::{BODY_BYTES_MAX, BODY_TIMEOUT_MS, BuildError, Receiver};
+use crate::receiver::{BuildError, Receiver};
 use crate::rule::Rule;
 
 /// The seed's port, where `PORT` names no other.

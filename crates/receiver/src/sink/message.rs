@@ -3,10 +3,32 @@
 //! Several events that wait become one message, because people and vendors' rate limits alike want few. Invariant: no
 //! value of an event gets into a message unescaped. Read `whole.rs`, then `slack.rs` next.
 
+use serde::Deserialize;
+
+use super::client::{Client, Target};
 use super::escape::{Escape, Limited};
 use super::fields::{Fields, ROOTS};
+use super::hidden::Hidden;
 use super::template::Template;
-use super::{SettingsError, SinkError, Stored};
+use super::{Settings, SettingsError, SinkError, Stored};
+
+/// The settings of a chat's kind.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Members {
+    /// The webhook's URL, which is a secret.
+    url: Hidden,
+    /// A template in the chat's own writing. Without one: the event type, and a line for each field.
+    message: Option<String>,
+}
+
+/// Reads the settings of a chat's kind: who is told, and by which template.
+pub(crate) fn channel(settings: Settings) -> Result<(Client, Option<Template>), SettingsError> {
+    let members: Members = settings.read()?;
+    let target = Target::parse("url", members.url.reveal())?;
+    let template = template("message", members.message.as_deref())?;
+    Ok((Client::new(target, None)?, template))
+}
 
 /// Reads the template of the setting `name`.
 pub(crate) fn template(name: &str, text: Option<&str>) -> Result<Option<Template>, SettingsError> {

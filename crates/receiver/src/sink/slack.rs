@@ -11,12 +11,10 @@ use std::future::ready;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::client::{Answer, Client, Target};
+use super::client::{Answer, Client};
 use super::escape::{Escape, Limited};
-use super::hidden::Hidden;
 use super::template::Template;
 use super::whole::{self, Whole};
 use super::{Notice, Settings, SettingsError, Sink, SinkError, Stored, message};
@@ -30,21 +28,10 @@ const MESSAGE_CHARS_MAX: usize = 12_000;
 /// The longest text of a header block, in characters.
 const HEADER_CHARS_MAX: usize = 150;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Members {
-    /// The incoming webhook's URL, which is a secret.
-    url: Hidden,
-    /// A template of mrkdwn. Without one: the event type, and a line for each field.
-    message: Option<String>,
-}
-
 /// Makes the sink.
 pub(super) fn open(settings: Settings) -> Result<Box<dyn Sink>, SettingsError> {
-    let members: Members = settings.read()?;
-    let target = Target::parse("url", members.url.reveal())?;
-    let template = message::template("message", members.message.as_deref())?;
-    Ok(Box::new(Slack { client: Client::new(target, None)?, template }))
+    let (client, template) = message::channel(settings)?;
+    Ok(Box::new(Slack { client, template }))
 }
 
 /// A Slack channel.

@@ -11,12 +11,10 @@ use std::future::ready;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::client::{Answer, Client, Target};
+use super::client::{Answer, Client};
 use super::escape::{Escape, Limited};
-use super::hidden::Hidden;
 use super::template::Template;
 use super::whole::{self, Whole};
 use super::{Notice, Settings, SettingsError, Sink, SinkError, Stored, message};
@@ -34,21 +32,10 @@ const LINES_MAX: usize = 60;
 /// How an older webhook says, with 200, that it did not deliver.
 const NOT_DELIVERED: &str = "Webhook message delivery failed";
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Members {
-    /// The workflow's URL, which is a secret.
-    url: Hidden,
-    /// A template of plain text; its first line is shown bold. Without one: the event type, and a line for each field.
-    message: Option<String>,
-}
-
 /// Makes the sink.
 pub(super) fn open(settings: Settings) -> Result<Box<dyn Sink>, SettingsError> {
-    let members: Members = settings.read()?;
-    let target = Target::parse("url", members.url.reveal())?;
-    let template = message::template("message", members.message.as_deref())?;
-    Ok(Box::new(Teams { client: Client::new(target, None)?, template }))
+    let (client, template) = message::channel(settings)?;
+    Ok(Box::new(Teams { client, template }))
 }
 
 /// A channel or chat of Microsoft Teams.

@@ -154,16 +154,7 @@ impl Store {
         &self,
         look: impl FnOnce(&Reader) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let reader = self.reader.clone();
-        let work = move || look(&reader.lock().unwrap_or_else(PoisonError::into_inner));
-        match tokio::task::spawn_blocking(work).await {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => {
-                tracing::error!(%error, "stored events could not be read");
-                Err(StoreError::Temporary)
-            }
-            Err(_) => Err(StoreError::Temporary),
-        }
+        self::look(&self.reader, look).await
     }
 
     /// Asks the writer whether it still reads its database.
@@ -272,5 +263,22 @@ fn hold(directory: &Path) -> Result<File, OpenError> {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::Held(directory.to_owned())),
         Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+/// Reads with a connection that others may be using: after them, off the threads that drive futures.
+pub(crate) async fn look<T: Send + 'static>(
+    reader: &Arc<Mutex<Reader>>,
+    look: impl FnOnce(&Reader) -> rusqlite::Result<T> + Send + 'static,
+) -> Result<T, StoreError> {
+    let reader = Arc::clone(reader);
+    let work = move || look(&reader.lock().unwrap_or_else(PoisonError::into_inner));
+    match tokio::task::spawn_blocking(work).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => {
+            tracing::error!(%error, "stored events could not be read");
+            Err(StoreError::Temporary)
+        }
+        Err(_) => Err(StoreError::Temporary),
     }
 }

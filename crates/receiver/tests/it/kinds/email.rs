@@ -1,11 +1,5 @@
 //! What the kind `email` promises, against the rules of mail.
 
-use std::sync::Arc;
-
-use rcgen::{CertifiedKey, generate_simple_self_signed};
-use rustls::ServerConfig;
-use rustls::pki_types::PrivateKeyDer;
-use tokio_rustls::TlsAcceptor;
 use vai_webhooks_receiver::sink::{Notice, Sink};
 
 use super::{again, refused, sink, stored, texts, try_open};
@@ -139,19 +133,10 @@ async fn a_notice_is_a_mail() {
 
 #[tokio::test]
 async fn a_password_goes_over_tls_alone_and_to_the_server_that_is_meant() {
-    let CertifiedKey { cert, signing_key } =
-        generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![cert.der().clone()], key)
-        .unwrap();
-    let server = Server::start(Some(TlsAcceptor::from(Arc::new(config)))).await;
+    let (acceptor, pem) = super::tls::localhost();
+    let server = Server::start(Some(acceptor)).await;
     let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), cert.pem()).unwrap();
+    std::fs::write(file.path(), pem).unwrap();
     let members = |password: &str, ca: &str| {
         let port = server.address.port();
         format!(

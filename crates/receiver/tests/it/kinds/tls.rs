@@ -11,8 +11,8 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{again, sink};
 
-#[tokio::test]
-async fn a_server_is_trusted_by_its_certificate_alone() {
+/// A server's side of TLS as `localhost`, and its certificate (PEM), which nobody else has signed.
+pub fn localhost() -> (TlsAcceptor, String) {
     let CertifiedKey { cert, signing_key } =
         generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
@@ -23,7 +23,12 @@ async fn a_server_is_trusted_by_its_certificate_alone() {
         .with_no_client_auth()
         .with_single_cert(vec![cert.der().clone()], key)
         .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    (TlsAcceptor::from(Arc::new(config)), cert.pem())
+}
+
+#[tokio::test]
+async fn a_server_is_trusted_by_its_certificate_alone() {
+    let (acceptor, pem) = localhost();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let server = tokio::spawn(async move {
@@ -40,7 +45,7 @@ async fn a_server_is_trusted_by_its_certificate_alone() {
         }
     });
     let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), cert.pem()).unwrap();
+    std::fs::write(file.path(), pem).unwrap();
     let ca_file = format!("ca_file = {:?}", file.path());
     let mut stranger = sink("clickhouse", &format!("url = \"https://localhost:{port}\""));
     assert!(again(stranger.check().await.map(drop)).contains("no TLS"));
