@@ -6,7 +6,6 @@
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
 use vai_webhooks_wire::UnixMs;
 use vai_webhooks_wire::json;
 
@@ -14,7 +13,7 @@ use crate::error::FieldProblem;
 
 /// The members of one object, taken away one by one.
 pub(crate) struct Fields<'a> {
-    members: Vec<(Cow<'a, str>, &'a RawValue)>,
+    members: Vec<json::Member<'a>>,
     pointer: &'static str,
     pub(crate) problems: Vec<FieldProblem>,
 }
@@ -22,38 +21,44 @@ pub(crate) struct Fields<'a> {
 /// The deepest nesting that is taken, in objects and arrays.
 pub(crate) const DEPTH_MAX: usize = 128;
 
-/// Checks that `body` is JSON that nobody can read in two ways, and gives it back as text.
-pub(crate) fn checked_json(body: &[u8]) -> Result<&str, FieldProblem> {
-    checked_json_within(body, DEPTH_MAX)
+/// Checks that `part` is JSON that nobody can read in two ways; `depth_max` is what is left for it.
+pub(crate) fn check_json(part: &str, depth_max: usize) -> Result<(), FieldProblem> {
+    json::check(part.as_bytes(), json::Limits { depth_max }).map(drop).map_err(|it| no_json(&it))
 }
 
-/// As [`checked_json`], for a part of a body: `depth_max` is what is left for it.
-pub(crate) fn checked_json_within(body: &[u8], depth_max: usize) -> Result<&str, FieldProblem> {
-    if let Err(problem) = json::check(body, json::Limits { depth_max }) {
-        return Err(FieldProblem::at("", "invalid_json", format!("the body is no good JSON: {problem}")));
-    }
-    std::str::from_utf8(body).map_err(|_| FieldProblem::at("", "invalid_json", "the body is not UTF-8"))
+fn no_json(problem: &json::Problem) -> FieldProblem {
+    FieldProblem::at("", "invalid_json", format!("the body is no good JSON: {problem}"))
 }
 
 impl<'a> Fields<'a> {
-    /// The members of the object `text`, which stands at `pointer` in what was posted.
+    /// The members of a body, if that is JSON that nobody can read in two ways.
+    pub(crate) fn of_body(body: &'a [u8]) -> Result<Self, FieldProblem> {
+        let limits = json::Limits { depth_max: DEPTH_MAX };
+        Self::at("", json::checked_members(body, limits).map_err(|it| no_json(&it))?)
+    }
+
+    /// The members of the object `text`, a part of a body that was checked, which stands at `pointer` in it.
     pub(crate) fn of(text: &'a str, pointer: &'static str) -> Result<Self, FieldProblem> {
-        match json::members(text) {
+        Self::at(pointer, json::members(text))
+    }
+
+    fn at(pointer: &'static str, members: Option<Vec<json::Member<'a>>>) -> Result<Self, FieldProblem> {
+        match members {
             Some(members) => Ok(Self { members, pointer, problems: Vec::new() }),
             None => Err(FieldProblem::at(pointer, "wrong_type", "must be a JSON object")),
         }
     }
 
     /// A member as it was spelled; `None` where it is absent. `null` is a value here.
-    pub(crate) fn raw(&mut self, name: &str) -> Option<&'a RawValue> {
+    pub(crate) fn raw(&mut self, name: &str) -> Option<&'a str> {
         let at = self.members.iter().position(|(member, _)| member == name)?;
         Some(self.members.swap_remove(at).1)
     }
 
     /// A member of type `T`; absent and `null` are `None`, and so is a problem, which is noted.
     pub(crate) fn optional<T: Field>(&mut self, name: &str) -> Option<T> {
-        let raw = self.raw(name).filter(|raw| raw.get() != "null")?;
-        let value = T::read(raw.get());
+        let raw = self.raw(name).filter(|raw| *raw != "null")?;
+        let value = T::read(raw);
         if value.is_none() {
             self.problem(name, "wrong_type", format!("must be {}", T::SHAPE));
         }
@@ -62,7 +67,7 @@ impl<'a> Fields<'a> {
 
     /// As [`Fields::optional`], but its absence is a problem too.
     pub(crate) fn required<T: Field>(&mut self, name: &str) -> Option<T> {
-        if !self.members.iter().any(|(member, raw)| member == name && raw.get() != "null") {
+        if !self.members.iter().any(|(member, raw)| member == name && *raw != "null") {
             self.raw(name);
             self.problem(name, "missing", format!("is missing; it must be {}", T::SHAPE));
             return None;
@@ -134,7 +139,7 @@ mod tests {
         let mut fields = Fields::of(text, "/it").unwrap();
         assert_eq!(fields.required::<String>("a").as_deref(), Some("x"));
         assert_eq!(fields.optional::<u64>("n"), None);
-        assert_eq!(fields.raw("raw").unwrap().get(), r#"{"k":  1}"#);
+        assert_eq!(fields.raw("raw").unwrap(), r#"{"k":  1}"#);
         assert_eq!(fields.optional::<bool>("nothing"), None);
         assert_eq!(fields.required::<bool>("absent"), None);
         let found: Vec<_> = fields.finish("a and b").into_iter().map(|it| (it.pointer, it.code)).collect();

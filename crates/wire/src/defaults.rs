@@ -8,8 +8,6 @@
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
-use serde_json::value::RawValue;
-
 use crate::event::types;
 use crate::json;
 use crate::time::UnixMs;
@@ -54,11 +52,11 @@ pub fn complete<'a>(
     let mut inserts: Vec<(usize, String)> = Vec::new();
     let message = defaults.message.and_then(|name| members.iter().find(|(member, _)| member == name));
     if let Some((_, message)) = message
-        && let Some(of_message) = json::members(message.get())
+        && let Some(of_message) = json::members(message)
         && let Some((end, text)) =
-            missing(message.get(), &of_message, &[("type", &"\"text\""), ("metadata", &"{}")])
+            missing(message, &of_message, &[("type", &"\"text\""), ("metadata", &"{}")])
     {
-        inserts.push((start_of(data, message.get()) + end, text));
+        inserts.push((start_of(data, message) + end, text));
     }
     let now = format_args!("\"{timestamp}\"");
     inserts.extend(match defaults.entities {
@@ -88,7 +86,7 @@ fn start_of(whole: &str, part: &str) -> usize {
 /// is; `None` where it lacks nothing.
 fn missing(
     object: &str,
-    members: &[(Cow<'_, str>, &RawValue)],
+    members: &[(Cow<'_, str>, &str)],
     defaults: &[(&str, &dyn fmt::Display)],
 ) -> Option<(usize, String)> {
     let end = object.rfind('}')?;

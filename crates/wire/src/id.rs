@@ -24,13 +24,15 @@ const LONG_CHARS: usize = 26;
 
 /// The number in `chars` characters, most significant first.
 fn encode(prefix: &str, number: u128, chars: usize) -> Box<str> {
-    let mut text = String::with_capacity(prefix.len() + chars);
-    text.push_str(prefix);
-    for at in (0..chars).rev() {
-        let digit = usize::try_from((number >> (5 * at)) & 31).unwrap_or_default();
-        text.push(char::from(ALPHABET[digit]));
+    let mut digits = [0; LONG_CHARS];
+    let mut rest = number;
+    for digit in digits[..chars].iter_mut().rev() {
+        *digit = ALPHABET[usize::from(rest.to_le_bytes()[0] & 31)];
+        rest >>= 5;
     }
-    text.into_boxed_str()
+    // The alphabet is ASCII.
+    let digits = str::from_utf8(&digits[..chars]).unwrap_or_default();
+    [prefix, digits].concat().into_boxed_str()
 }
 
 /// The number that [`encode`] wrote so, and nothing else.

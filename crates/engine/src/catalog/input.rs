@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::schema::{SCHEMA_BYTES_MAX, Schema};
 use crate::error::FieldProblem;
-use crate::fields::{Fields, checked_json};
+use crate::fields::Fields;
 
 const KNOWN: &str = "schema, description, examples and force";
 /// The longest description, in characters.
@@ -32,18 +32,17 @@ pub struct NewEventType {
 impl NewEventType {
     /// Reads `{"schema","description","examples","force"}`, each of them optional.
     pub fn from_json(body: &[u8]) -> Result<Self, Vec<FieldProblem>> {
-        let mut fields = checked_json(body).and_then(|text| Fields::of(text, "")).map_err(|it| vec![it])?;
-        let text = |raw: &RawValue| raw.get().to_owned();
-        let schema = fields.raw("schema").filter(|raw| raw.get() != "null").map(text);
+        let mut fields = Fields::of_body(body).map_err(|it| vec![it])?;
+        let schema = fields.raw("schema").filter(|raw| *raw != "null").map(str::to_owned);
         let description = fields.optional::<String>("description");
-        let examples = fields.raw("examples").filter(|raw| raw.get() != "null");
-        let examples = examples.map(|raw| serde_json::from_str::<Vec<Box<RawValue>>>(raw.get()));
+        let examples = fields.raw("examples").filter(|raw| *raw != "null");
+        let examples = examples.map(serde_json::from_str::<Vec<&RawValue>>);
         let examples = match examples {
             Some(Err(_)) => {
                 fields.problem("examples", "wrong_type", "must be an array of examples of the data");
                 Vec::new()
             }
-            Some(Ok(all)) => all.iter().map(|raw| text(raw)).collect(),
+            Some(Ok(all)) => all.iter().map(|raw| raw.get().to_owned()).collect(),
             None => Vec::new(),
         };
         let force = fields.optional("force").unwrap_or_default();

@@ -9,7 +9,7 @@ use vai_webhooks_wire::EventId;
 
 use super::Engine;
 use crate::error::{EngineError, FieldProblem};
-use crate::fields::{Fields, checked_json};
+use crate::fields::Fields;
 use crate::intake::{Draft, prepare};
 use crate::tenant::TenantId;
 use crate::transform::pool::{Owner, Script};
@@ -91,7 +91,7 @@ enum Subject {
 const KNOWN: &str = "code, and event or eventId";
 
 fn read(body: &[u8]) -> Result<(String, Subject), Vec<FieldProblem>> {
-    let mut fields = checked_json(body).and_then(|text| Fields::of(text, "")).map_err(|it| vec![it])?;
+    let mut fields = Fields::of_body(body).map_err(|it| vec![it])?;
     let code = fields.required::<String>("code").unwrap_or_default();
     if code.len() > CODE_BYTES_MAX {
         fields.problem(
@@ -100,7 +100,7 @@ fn read(body: &[u8]) -> Result<(String, Subject), Vec<FieldProblem>> {
             format!("takes {} bytes; the most are {CODE_BYTES_MAX}", code.len()),
         );
     }
-    let given = fields.raw("event").filter(|raw| raw.get() != "null").map(|raw| raw.get().to_owned());
+    let given = fields.raw("event").filter(|raw| *raw != "null").map(str::to_owned);
     let id = fields.optional::<String>("eventId");
     let subject = match (given, id.map(|id| id.parse::<EventId>())) {
         (Some(json), None) => Some(Subject::Given(json)),

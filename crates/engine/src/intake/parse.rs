@@ -11,7 +11,7 @@ use vai_webhooks_wire::{EventId, UnixMs, is_event_type};
 use super::BATCH_MAX;
 use crate::error::FieldProblem;
 use crate::event::NewEvent;
-use crate::fields::{DEPTH_MAX, Fields, checked_json, checked_json_within};
+use crate::fields::{DEPTH_MAX, Fields, check_json};
 
 const KNOWN: &str = "event, data, id, timestamp, deliverAt and channels";
 
@@ -32,12 +32,12 @@ pub(crate) struct Draft<'a> {
 impl<'a> Draft<'a> {
     /// Reads one event.
     pub(crate) fn from_json(body: &'a [u8]) -> Result<Self, Vec<FieldProblem>> {
-        let mut fields = checked_json(body).and_then(|text| Fields::of(text, "")).map_err(|it| vec![it])?;
+        let mut fields = Fields::of_body(body).map_err(|it| vec![it])?;
         let event_type = fields.required::<String>("event");
         if event_type.as_ref().is_some_and(|name| !is_event_type(name)) {
             fields.problem("event", "invalid_event_type", NO_EVENT_TYPE);
         }
-        let data = fields.raw("data").map(RawValue::get);
+        let data = fields.raw("data");
         if data.is_none() {
             fields.problem(
                 "data",
@@ -66,7 +66,7 @@ impl<'a> Draft<'a> {
 
     /// The same of an event that a Rust caller gives.
     pub(crate) fn from_event(event: &'a NewEvent) -> Result<Self, Vec<FieldProblem>> {
-        checked_json_within(event.data.as_bytes(), DEPTH_MAX - 1)
+        check_json(&event.data, DEPTH_MAX - 1)
             .map_err(|problem| vec![FieldProblem { pointer: "/data".to_owned(), ..problem }])?;
         if !is_event_type(&event.event_type) {
             return Err(vec![FieldProblem::at("/event", "invalid_event_type", NO_EVENT_TYPE)]);

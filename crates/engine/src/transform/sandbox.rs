@@ -248,7 +248,7 @@ fn check_body(body: &str) -> Result<(), ScriptError> {
         return refused(format!("the result takes {} bytes; the most are {EVENT_BYTES_MAX}", body.len()));
     }
     match json::check(body.as_bytes(), json::Limits { depth_max: DEPTH_MAX }) {
-        Ok(()) => Ok(()),
+        Ok(_) => Ok(()),
         Err(problem) => refused(format!("the result is no good JSON: {problem}")),
     }
 }

@@ -4,13 +4,12 @@
 //! refused, so that nothing unknown is ever applied. What the values must be is checked after this, in
 //! `validate.rs`, for JSON and for Rust callers alike.
 
-use serde_json::value::RawValue;
 use vai_webhooks_wire::WebhookId;
 
 use super::retry::{RetryPolicy, SEED_ATTEMPTS, SEED_BACKOFF_MS, WAIT_MS_MAX};
 use super::{Format, NewWebhook, WebhookChange, WebhookConfig, transform};
 use crate::error::FieldProblem;
-use crate::fields::{Field, Fields, checked_json};
+use crate::fields::{Field, Fields};
 
 const KNOWN_NEW: &str = "id, url, events, channels, secret, ed25519, headers, retryConfig, timeoutMs, format, dataTransform, description and verify";
 const KNOWN_CHANGE: &str = "url, events, channels, headers, retryConfig, timeoutMs, format, dataTransform, description and verify (secrets change by rotation)";
@@ -18,7 +17,7 @@ const KNOWN_CHANGE: &str = "url, events, channels, headers, retryConfig, timeout
 impl NewWebhook {
     /// Reads the body of a registration. Every problem is told, each with its place.
     pub fn from_json(body: &[u8]) -> Result<Self, Vec<FieldProblem>> {
-        let mut fields = checked_json(body).and_then(|text| Fields::of(text, "")).map_err(|it| vec![it])?;
+        let mut fields = Fields::of_body(body).map_err(|it| vec![it])?;
         let id = fields.optional::<String>("id").and_then(|text| match text.parse::<WebhookId>() {
             Ok(id) => Some(id),
             Err(error) => {
@@ -53,7 +52,7 @@ impl NewWebhook {
 impl WebhookChange {
     /// Reads the body of an update. Every problem is told, each with its place.
     pub fn from_json(body: &[u8]) -> Result<Self, Vec<FieldProblem>> {
-        let mut fields = checked_json(body).and_then(|text| Fields::of(text, "")).map_err(|it| vec![it])?;
+        let mut fields = Fields::of_body(body).map_err(|it| vec![it])?;
         let change = Self {
             url: fields.optional("url"),
             events: fields.optional("events"),
@@ -91,8 +90,7 @@ fn format(fields: &mut Fields<'_>) -> Option<Format> {
 
 /// Absent: no change. `null`: taken away.
 fn description_change(fields: &mut Fields<'_>) -> Option<Option<String>> {
-    let raw: &RawValue = fields.raw("description")?;
-    let text = Option::<String>::read(raw.get());
+    let text = Option::<String>::read(fields.raw("description")?);
     if text.is_none() {
         fields.problem("description", "wrong_type", format!("must be {}", Option::<String>::SHAPE));
     }
@@ -124,8 +122,8 @@ impl Field for Headers {
 
 /// `retryConfig`: the seed's `maxAttempts` and `backoffMs` with `maxBackoffMs`, or a `schedule` of waits.
 fn retry(fields: &mut Fields<'_>) -> Option<RetryPolicy> {
-    let raw = fields.raw("retryConfig").filter(|raw| raw.get() != "null")?;
-    let mut inner = match Fields::of(raw.get(), "/retryConfig") {
+    let raw = fields.raw("retryConfig").filter(|raw| *raw != "null")?;
+    let mut inner = match Fields::of(raw, "/retryConfig") {
         Ok(inner) => inner,
         Err(problem) => {
             fields.problems.push(problem);

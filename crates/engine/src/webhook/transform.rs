@@ -67,14 +67,14 @@ pub enum ScriptInput {
 /// Reads `dataTransform`: `None` where it is absent, `Some(None)` where it is `null`.
 pub(super) fn read(fields: &mut Fields<'_>) -> Option<Option<TransformInput>> {
     let raw = fields.raw("dataTransform")?;
-    if raw.get() == "null" {
+    if raw == "null" {
         return Some(None);
     }
-    if let Some(code) = String::read(raw.get()) {
+    if let Some(code) = String::read(raw) {
         check_size(&code, "/dataTransform", fields);
         return Some(Some(TransformInput { script: ScriptInput::Code(code), on_error: None }));
     }
-    let mut inner = match Fields::of(raw.get(), "/dataTransform") {
+    let mut inner = match Fields::of(raw, "/dataTransform") {
         Ok(inner) => inner,
         Err(problem) => {
             let detail = "must be a script as a string, an object with it as code, or null";

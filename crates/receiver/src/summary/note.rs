@@ -6,7 +6,6 @@
 //! comes from the event's own bytes only. Read `conversation.rs` next.
 
 use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
 use vai_webhooks_wire::{UnixMs, json, types};
 
 /// The longest name of a session, an agent, a user: what is longer is none.
@@ -113,8 +112,8 @@ impl Note {
 }
 
 /// A member, where it is of this type.
-fn is<T: DeserializeOwned>(member: Option<&RawValue>) -> Option<T> {
-    serde_json::from_str(member?.get()).ok()
+fn is<T: DeserializeOwned>(member: Option<&str>) -> Option<T> {
+    serde_json::from_str(member?).ok()
 }
 
 fn millionths(number: f64) -> i64 {

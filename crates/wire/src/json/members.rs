@@ -1,44 +1,167 @@
 //! The members of an object, as they were spelled.
 //!
-//! It exists for whoever looks at a few members and leaves the rest alone. Read `../defaults.rs` next.
+//! It exists for whoever looks at a few members and leaves the rest alone. It is on the way of every event, so that
+//! it looks for where things end and at nothing else: what they are was checked before. Read `../defaults.rs` next.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use super::string::{plain_len, unescaped};
 
-/// The members of an object in their order, each value raw; `None` where `json` is no object.
+/// A name, and its value as it is spelled.
+pub type Member<'a> = (Cow<'a, str>, &'a str);
+
+/// The members of an object in their order, each with its value as it is spelled; `None` where `json` is no object.
+/// To be given JSON that was checked (by [`check`](super::check), or a parser): of anything else, some part is given
+/// back, or none.
 #[must_use]
-pub fn members(json: &str) -> Option<Vec<(Cow<'_, str>, &RawValue)>> {
-    serde_json::from_str::<Members<'_>>(json).ok().map(|Members(members)| members)
-}
-
-struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-        impl<'de> Visitor<'de> for Object {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-                let mut members = Vec::with_capacity(8);
-                while let Some(Name(name)) = map.next_key()? {
-                    members.push((name, map.next_value()?));
-                }
-                Ok(Members(members))
-            }
+pub fn members(json: &str) -> Option<Vec<Member<'_>>> {
+    let mut text = Text { json, at: 0 };
+    text.blanks();
+    text.step(b'{')?;
+    text.blanks();
+    let mut members = Vec::with_capacity(8);
+    if text.step(b'}').is_some() {
+        return Some(members);
+    }
+    loop {
+        text.blanks();
+        let name = text.string()?;
+        text.blanks();
+        text.step(b':')?;
+        text.blanks();
+        let value = text.value()?;
+        members.push((unquoted(name)?, value));
+        text.blanks();
+        if text.step(b',').is_none() {
+            return text.step(b'}').map(|()| members);
         }
-        deserializer.deserialize_map(Object)
     }
 }
 
-/// A name that borrows where no escape stands in it: `Cow` alone would always own.
-#[derive(Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+/// What a name in quotes says.
+fn unquoted(name: &str) -> Option<Cow<'_, str>> {
+    let raw = name.get(1..name.len() - 1)?;
+    if !raw.contains('\\') {
+        return Some(Cow::Borrowed(raw));
+    }
+    String::from_utf8(unescaped(raw.as_bytes())).ok().map(Cow::Owned)
+}
+
+/// A place in a text that is JSON.
+struct Text<'a> {
+    json: &'a str,
+    at: usize,
+}
+
+impl<'a> Text<'a> {
+    fn peek(&self) -> Option<u8> {
+        self.json.as_bytes().get(self.at).copied()
+    }
+
+    fn step(&mut self, over: u8) -> Option<()> {
+        (self.peek()? == over).then(|| self.at += 1)
+    }
+
+    fn blanks(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    /// A string, with its quotes.
+    fn string(&mut self) -> Option<&'a str> {
+        let start = self.at;
+        self.step(b'"')?;
+        loop {
+            self.at += plain_len(self.json.as_bytes().get(self.at..)?);
+            match self.peek()? {
+                b'"' => break,
+                // Neither what is escaped nor a backslash ends it.
+                _ => self.at += 2,
+            }
+        }
+        self.at += 1;
+        self.json.get(start..self.at)
+    }
+
+    fn value(&mut self) -> Option<&'a str> {
+        let start = self.at;
+        let mut open = 0_usize;
+        loop {
+            match self.peek()? {
+                b'"' => drop(self.string()?),
+                b'{' | b'[' => {
+                    open += 1;
+                    self.at += 1;
+                    continue;
+                }
+                b'}' | b']' => {
+                    open = open.checked_sub(1)?;
+                    self.at += 1;
+                }
+                b',' | b':' | b' ' | b'\t' | b'\n' | b'\r' => self.at += 1,
+                _ => self.word(),
+            }
+            if open == 0 {
+                return self.json.get(start..self.at);
+            }
+        }
+    }
+
+    /// A number, or one of JSON's three words.
+    fn word(&mut self) {
+        let rest = self.json.as_bytes().get(self.at..).unwrap_or_default();
+        let ends = |byte: &u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r');
+        self.at += rest.iter().position(ends).unwrap_or(rest.len());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Limits, checked_members};
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn members_come_in_their_order_as_they_were_spelled() {
+        let json = " { \"a\" : 1.50 ,\"b\\\"\\u0041\":[{}, \"]}\\\\\"] , \"\":{ \"x\":{} }\n,\"ă\":null} ";
+        let expected = [("a", "1.50"), ("b\"A", "[{}, \"]}\\\\\"]"), ("", "{ \"x\":{} }"), ("ă", "null")];
+        let found = members(json).unwrap();
+        assert_eq!(found.iter().map(|(name, value)| (&**name, *value)).collect::<Vec<_>>(), expected);
+        assert_eq!(members("{ }"), Some(Vec::new()));
+        for none in ["", "1", "[{}]", "null", "\"{}\"", "{", "{\"a", "{\"a\":", "{\"a\":1", "{\"a\":]}"] {
+            assert_eq!(members(none), None, "{none}");
+            let checked = checked_members(none.as_bytes(), Limits { depth_max: 9 });
+            assert!(matches!(checked, Ok(None) | Err(_)), "{none}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn it_agrees_with_serde_json_on_what_is_json(
+            names in proptest::collection::vec("[a-ză\"\\\\]{0,20}", 0..5), text in "[a-z{}\\[\\]\",:\\\\ ă]{0,40}", blank in "[ \n]{0,2}"
+        ) {
+            let value = serde_json::json!([{"t": text, "n": [1, -2.5e3, true]}, null]);
+            let inside: Vec<String> = names.iter().enumerate().map(|(at, name)| {
+                let name = serde_json::to_string(&format!("{name}{at}")).unwrap();
+                format!("{blank}{name}{blank}:{blank}{value}{blank}")
+            }).collect();
+            let json = format!("{blank}{{{}}}{blank}", inside.join(","));
+            let read: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&json).unwrap();
+            let found = members(&json).unwrap();
+            let checked = checked_members(json.as_bytes(), Limits { depth_max: 9 });
+            prop_assert_eq!(checked, Ok(Some(found.clone())));
+            prop_assert_eq!(found.len(), names.len());
+            for (name, spelled) in found {
+                prop_assert_eq!(spelled, value.to_string());
+                prop_assert_eq!(&read[&*name], &value);
+            }
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in "[{}\\[\\]\":,\\\\a1ă ]{0,24}") {
+            let _members = members(&text);
+            let _members = members(&format!("{{\"a\":{text}"));
+        }
+    }
+}

@@ -6,10 +6,13 @@
 
 mod members;
 mod scan;
+mod string;
 
+use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 
-pub use members::members;
+pub use members::{Member, members};
 use scan::Scanner;
 
 /// Bounds of what is taken.
@@ -59,16 +62,37 @@ impl fmt::Display for Problem {
 }
 
 /// Checks that `text` is one JSON value in UTF-8, within `limits`, without a name that stands twice in
-/// its object.
-pub fn check(text: &[u8], limits: Limits) -> Result<(), Problem> {
-    if let Err(error) = std::str::from_utf8(text) {
-        return Err(problem(text, error.valid_up_to(), ProblemKind::Utf8, String::new()));
-    }
+/// its object, and gives it back as text.
+pub fn check(text: &[u8], limits: Limits) -> Result<&str, Problem> {
+    let checked = utf8(text)?;
     let mut scanner = Scanner::new(text, limits.depth_max);
     match scanner.run() {
-        Ok(()) => Ok(()),
+        Ok(()) => Ok(checked),
         Err(kind) => Err(problem(text, scanner.at(), kind, scanner.pointer())),
     }
+}
+
+/// Checks `text` as [`check`] does, and gives what [`members`] gives of it, in one pass.
+pub fn checked_members(text: &[u8], limits: Limits) -> Result<Option<Vec<Member<'_>>>, Problem> {
+    let checked = utf8(text)?;
+    let mut scanner = Scanner::new(text, limits.depth_max).keeping_members();
+    if let Err(kind) = scanner.run() {
+        return Err(problem(text, scanner.at(), kind, scanner.pointer()));
+    }
+    let is_object = checked.trim_ascii_start().starts_with('{');
+    let member = |(name, value)| {
+        let name = match name {
+            Cow::Borrowed(name) => Cow::Borrowed(str::from_utf8(name).ok()?),
+            Cow::Owned(name) => Cow::Owned(String::from_utf8(name).ok()?),
+        };
+        Some((name, checked.get::<Range<usize>>(value)?.trim_ascii_start()))
+    };
+    Ok(is_object.then(|| scanner.into_members().into_iter().filter_map(member).collect()))
+}
+
+fn utf8(text: &[u8]) -> Result<&str, Problem> {
+    std::str::from_utf8(text)
+        .map_err(|error| problem(text, error.valid_up_to(), ProblemKind::Utf8, String::new()))
 }
 
 fn problem(text: &[u8], at: usize, kind: ProblemKind, pointer: String) -> Problem {

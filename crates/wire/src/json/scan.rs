@@ -1,12 +1,14 @@
 //! The scanner behind [`super::check`]: a state for each open object and array, on a stack of its own.
 //!
 //! It is on the way of every event, so that it allocates only for names that are spelled with escapes
-//! and for objects of many names.
+//! and for objects of many names. Read `string.rs` next.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::ops::Range;
 
 use super::ProblemKind;
+use super::string::{plain_len, unescaped, unit};
 
 /// Objects with more names than this are checked with a set, smaller ones by comparing.
 const COMPARED_MAX: usize = 16;
@@ -21,7 +23,14 @@ pub(super) struct Scanner<'a> {
     open: Vec<Open<'a>>,
     /// Names of all open objects, the innermost's last.
     names: Vec<Cow<'a, [u8]>>,
+    /// The members of the outermost object that were read, where they are asked for.
+    members: Option<Vec<Kept<'a>>>,
+    /// Where the value of its next member begins, or a blank before it.
+    member_at: usize,
 }
+
+/// A member's name, and where its value is, perhaps with blanks before it.
+pub(super) type Kept<'a> = (Cow<'a, [u8]>, Range<usize>);
 
 /// An object or array that is not closed yet.
 enum Open<'a> {
@@ -37,7 +46,18 @@ const fn expected<T>(what: &'static str) -> Result<T, ProblemKind> {
 
 impl<'a> Scanner<'a> {
     pub(super) fn new(text: &'a [u8], depth_max: usize) -> Self {
-        Self { text, at: 0, depth_max, open: Vec::with_capacity(8), names: Vec::with_capacity(16) }
+        let (open, names) = (Vec::with_capacity(8), Vec::with_capacity(16));
+        Self { text, at: 0, depth_max, open, names, members: None, member_at: 0 }
+    }
+
+    /// Keeps the members of the outermost object.
+    pub(super) fn keeping_members(self) -> Self {
+        Self { members: Some(Vec::with_capacity(8)), ..self }
+    }
+
+    /// What was kept.
+    pub(super) fn into_members(self) -> Vec<Kept<'a>> {
+        self.members.unwrap_or_default()
     }
 
     /// How far it has come.
@@ -126,6 +146,11 @@ impl<'a> Scanner<'a> {
 
     /// What follows a value inside an object or array.
     fn after_value(&mut self) -> Step {
+        if let ([Open::Object { .. }], Some(members)) = (&self.open[..], &mut self.members)
+            && let Some(name) = self.names.last()
+        {
+            members.push((name.clone(), self.member_at..self.at));
+        }
         self.blanks();
         let next = self.peek();
         match self.open.last_mut() {
@@ -204,6 +229,9 @@ impl<'a> Scanner<'a> {
             return expected("':'");
         }
         self.at += 1;
+        if self.open.len() == 1 {
+            self.member_at = self.at;
+        }
         Ok(())
     }
 
@@ -212,9 +240,10 @@ impl<'a> Scanner<'a> {
         self.at += 1;
         let start = self.at;
         loop {
+            let text = self.text;
+            self.at += plain_len(&text[self.at..]);
             match self.peek() {
                 Some(b'"') => {
-                    let text = self.text;
                     self.at += 1;
                     return Ok(&text[start..self.at - 1]);
                 }
@@ -222,8 +251,7 @@ impl<'a> Scanner<'a> {
                     self.at += 1;
                     self.escape()?;
                 }
-                Some(0..=0x1f) => return expected("an escape in place of a control character"),
-                Some(_) => self.at += 1,
+                Some(_) => return expected("an escape in place of a control character"),
                 None => return expected("'\"'"),
             }
         }
@@ -302,44 +330,4 @@ impl<'a> Scanner<'a> {
         self.at += word.len();
         Ok(())
     }
-}
-
-/// The bytes that a string with escapes, which was checked, stands for.
-fn unescaped(raw: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(raw.len());
-    let mut at = 0;
-    while let Some(&byte) = raw.get(at) {
-        at += 1;
-        if byte != b'\\' {
-            bytes.push(byte);
-            continue;
-        }
-        let escape = raw.get(at).copied().unwrap_or_default();
-        at += 1;
-        match escape {
-            b'b' => bytes.push(8),
-            b'f' => bytes.push(12),
-            b'n' => bytes.push(b'\n'),
-            b'r' => bytes.push(b'\r'),
-            b't' => bytes.push(b'\t'),
-            b'u' => {
-                let mut code = unit(raw, at);
-                at += 4;
-                if (0xd800..0xdc00).contains(&code) {
-                    code = 0x10000 + ((code - 0xd800) << 10) + unit(raw, at + 2).saturating_sub(0xdc00);
-                    at += 6;
-                }
-                let char = char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
-                bytes.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
-            }
-            other => bytes.push(other),
-        }
-    }
-    bytes
-}
-
-/// The number of four hexadecimal digits.
-fn unit(text: &[u8], at: usize) -> u32 {
-    let digits = text.get(at..at + 4).and_then(|digits| std::str::from_utf8(digits).ok());
-    digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()).unwrap_or_default()
 }
