@@ -23,7 +23,7 @@ impl Engine {
             match known.map_err(EngineError::from) {
                 Ok(None) => {}
                 Ok(Some(known)) => {
-                    return Some(self.accepted(event.event.id.clone(), is_known_by_id(event), &known));
+                    return Some(self.accepted(&event.event.id, is_known_by_id(event), &known));
                 }
                 Err(error) => return Some(Err(error)),
             }

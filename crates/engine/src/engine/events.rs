@@ -2,6 +2,8 @@
 //!
 //! Read `webhooks.rs` next.
 
+use std::sync::Arc;
+
 use vai_webhooks_wire::{EventId, UnixMs, WebhookId};
 
 use super::Engine;
@@ -13,7 +15,7 @@ use crate::intake::admission::{Shed, check_backlog};
 use crate::intake::{Draft, Prepared, prepare};
 use crate::key::{AttemptKey, EventKey};
 use crate::store::sqlite::columns::BY_ID;
-use crate::store::{AcceptEvent, Acceptance, Stats, StatsOf};
+use crate::store::{AcceptEvent, Acceptance, Sendable, Stats, StatsOf};
 use crate::tenant::TenantId;
 use crate::webhook::WebhookStatus;
 
@@ -135,7 +137,10 @@ impl Engine {
         if let Some(stopped) = self.stopped(&event, mismatch.as_ref()).await {
             return stopped;
         }
-        let mut answer = self.keep(vec![event]).await?.pop().unwrap_or(Err(EngineError::ShuttingDown));
+        let (sent, by_id) = (Arc::clone(&event.event), is_known_by_id(&event));
+        let kept = self.written(vec![event]).await?;
+        let answer = kept.first().map(|kept| self.accepted(&sent.id, by_id, kept));
+        let mut answer = answer.unwrap_or(Err(EngineError::ShuttingDown));
         self.warned(&mut answer, mismatch);
         answer
     }
@@ -148,7 +153,17 @@ impl Engine {
             return Ok(Vec::new());
         }
         let known: Vec<_> =
-            events.iter().map(|event| (event.event.id.clone(), is_known_by_id(event))).collect();
+            events.iter().map(|event| (Arc::clone(&event.event), is_known_by_id(event))).collect();
+        let kept = self.written(events).await?;
+        let answer = |((sent, by_id), kept): (_, &_)| {
+            let sent: Arc<Sendable> = sent;
+            self.accepted(&sent.id, by_id, kept)
+        };
+        Ok(known.into_iter().zip(&kept).map(answer).collect())
+    }
+
+    /// Writes events, unless there is no room for them.
+    async fn written(&self, events: Vec<AcceptEvent>) -> Result<Vec<Acceptance>, EngineError> {
         let (tenant, count) = (events.first().map(|event| event.tenant), events.len());
         let has_room = tenant
             .map_or(Ok(()), |tenant| check_backlog(&self.parts.registry, tenant, self.parts.backlog_max));
@@ -156,13 +171,12 @@ impl Engine {
             Ok(()) => self.parts.store.accept(events).await.map_err(EngineError::from),
             Err(full) => Err(full),
         };
-        let kept = kept.map_err(|error| self.shed(error, count))?;
-        Ok(known.into_iter().zip(kept).map(|((id, by_id), kept)| self.accepted(id, by_id, &kept)).collect())
+        kept.map_err(|error| self.shed(error, count))
     }
 
     pub(super) fn accepted(
         &self,
-        id: EventId,
+        id: &EventId,
         by_id: bool,
         kept: &Acceptance,
     ) -> Result<Accepted, EngineError> {
@@ -170,11 +184,11 @@ impl Engine {
         match kept {
             Acceptance::New => {
                 counters.events_accepted.add(1);
-                Ok(Accepted { id, duplicate: false, violations: Vec::new() })
+                Ok(Accepted { id: id.clone(), duplicate: false, violations: Vec::new() })
             }
             Acceptance::Same(key) => {
                 counters.events_repeated.add(1);
-                let id = if by_id { id } else { key.id(self.parts.realm) };
+                let id = if by_id { id.clone() } else { key.id(self.parts.realm) };
                 Ok(Accepted { id, duplicate: true, violations: Vec::new() })
             }
             Acceptance::Differs if by_id => Err(self.refused(EngineError::conflict(

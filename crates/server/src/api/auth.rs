@@ -3,15 +3,19 @@
 //! A tenant's key acts for that tenant alone; an admin key for any, named in `X-VAI-Tenant`, or
 //! `default`. Read `input.rs` next.
 
+use std::sync::LazyLock;
+
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
-use vai_webhooks_engine::{DEFAULT_TENANT, Principal, TenantId, TenantName};
+use vai_webhooks_engine::{DEFAULT_TENANT, Principal, TenantId, TenantName, TenantNameError};
 
 use super::Api;
 use super::problem::Problem;
 
 const TENANT_HEADER: &str = "x-vai-tenant";
+/// Read once: most calls name no tenant.
+static DEFAULT: LazyLock<Result<TenantName, TenantNameError>> = LazyLock::new(|| DEFAULT_TENANT.parse());
 
 /// The tenant that a call is for.
 pub(crate) struct Caller(pub(crate) TenantId);
@@ -36,8 +40,11 @@ impl FromRequestParts<Api> for Caller {
                 "this key acts for another tenant than X-VAI-Tenant names; leave the header out",
             )),
             (Principal::Admin, name) => {
-                let name = name.map_or_else(default_tenant, Ok)?;
-                Ok(Self(api.engine.tenant(&name).await?))
+                let name = match &name {
+                    Some(name) => name,
+                    None => default_tenant()?,
+                };
+                Ok(Self(api.engine.tenant(name).await?))
             }
         }
     }
@@ -79,8 +86,8 @@ fn named(headers: &HeaderMap) -> Result<Option<TenantName>, Problem> {
     })
 }
 
-fn default_tenant() -> Result<TenantName, Problem> {
-    DEFAULT_TENANT
-        .parse()
+fn default_tenant() -> Result<&'static TenantName, Problem> {
+    DEFAULT
+        .as_ref()
         .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "invalid_tenant", "name a tenant in X-VAI-Tenant"))
 }

@@ -51,10 +51,23 @@ pub(super) async fn accept(
     IdempotencyKey(key): IdempotencyKey,
     Posted(body): Posted,
 ) -> Result<Response, Problem> {
-    let Accepted { id, duplicate, violations } =
-        api.engine.trigger_json(tenant, &body, key.as_deref()).await?;
-    let accepted = AcceptedEvent { id: id.to_string(), duplicate, violations: shown(violations) };
-    Ok((StatusCode::ACCEPTED, Json(accepted)).into_response())
+    let accepted = api.engine.trigger_json(tenant, &body, key.as_deref()).await?;
+    let mut response = match plain_answer(&accepted) {
+        Some(text) => json_text(text),
+        None => {
+            let Accepted { id, duplicate, violations } = accepted;
+            Json(AcceptedEvent { id: id.to_string(), duplicate, violations: shown(violations) })
+                .into_response()
+        }
+    };
+    *response.status_mut() = StatusCode::ACCEPTED;
+    Ok(response)
+}
+
+/// The answer that nearly every event gets, as an [`AcceptedEvent`] is written: an id has nothing that is escaped in JSON.
+fn plain_answer(Accepted { id, duplicate, violations }: &Accepted) -> Option<String> {
+    let duplicate = if *duplicate { "true" } else { "false" };
+    violations.is_empty().then(|| [r#"{"id":""#, id.as_str(), r#"","duplicate":"#, duplicate, "}"].concat())
 }
 
 /// What became of each event of a batch, in order.
@@ -224,4 +237,18 @@ pub(super) async fn resend(
     let resent =
         Resent { id: id.to_string(), webhook_ids: webhooks.iter().map(ToString::to_string).collect() };
     Ok((StatusCode::ACCEPTED, Json(resent)).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_usual_answer_is_spelled_as_any_other() {
+        for duplicate in [false, true] {
+            let accepted = Accepted { id: EventId::from_parts(7, 1), duplicate, violations: Vec::new() };
+            let shape = AcceptedEvent { id: accepted.id.to_string(), duplicate, violations: Vec::new() };
+            assert_eq!(plain_answer(&accepted), serde_json::to_string(&shape).ok());
+        }
+    }
 }

@@ -4,6 +4,7 @@
 //! `webhooks.rs` next.
 
 use std::str::FromStr;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -40,8 +41,14 @@ impl<const MAX: usize> FromRequest<Api> for Posted<MAX> {
         if announced.and_then(|text| text.parse::<u64>().ok()).is_some_and(|len| len > MAX as u64) {
             return Err(too_large());
         }
-        let body = Limited::new(request.into_body(), MAX).collect();
-        match tokio::time::timeout(BODY_TIMEOUT, body).await {
+        let mut body = std::pin::pin!(Limited::new(request.into_body(), MAX).collect());
+        // Most bodies came with their heads, and need no timer.
+        let arrived = std::future::poll_fn(|context| Poll::Ready(body.as_mut().poll(context))).await;
+        let arrived = match arrived {
+            Poll::Ready(body) => Ok(body),
+            Poll::Pending => tokio::time::timeout(BODY_TIMEOUT, body).await,
+        };
+        match arrived {
             Ok(Ok(body)) => Ok(Self(body.to_bytes())),
             Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
             Ok(Err(_)) => {
