@@ -6,6 +6,7 @@
 //! also when the wall clock goes back, since it starts above the highest key in the store.
 //! Read `tenant.rs` next.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use vai_webhooks_wire::{AttemptId, DeliveryId, EventId, UnixMs};
@@ -14,6 +15,9 @@ use vai_webhooks_wire::{AttemptId, DeliveryId, EventId, UnixMs};
 const EPOCH_MS: i64 = 1_735_689_600_000;
 const NODE_BITS: u32 = 10;
 const COUNTER_BITS: u32 = 12;
+
+/// A map by numbers that we gave. What callers choose is hashed as the standard library does it.
+pub(crate) type ByNumber<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
 /// An event's number: unique in the installation, growing with time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -7,15 +7,17 @@
 //! never held up; a flow that comes anew begins without credit or debt. Source: Shreedhar and Varghese, "Efficient fair
 //! queueing using deficit round robin", 1996. Pure: no clock, no I/O. Read `turn.rs` next.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::hash::Hash;
+
+use crate::key::ByNumber;
 
 /// Flows that take turns.
 #[derive(Debug)]
 pub(crate) struct Fair<K> {
     /// The credit of each turn for a weight of 1, in the unit of costs.
     quantum: i64,
-    flows: HashMap<K, Flow>,
+    flows: ByNumber<K, Flow>,
     /// Flows with something to do.
     turn: VecDeque<K>,
 }
@@ -36,7 +38,7 @@ struct Flow {
 impl<K: Copy + Eq + Hash> Fair<K> {
     /// No flows; each turn is worth `quantum`.
     pub(crate) fn new(quantum: i64) -> Self {
-        Self { quantum: quantum.max(1), flows: HashMap::new(), turn: VecDeque::new() }
+        Self { quantum: quantum.max(1), flows: ByNumber::default(), turn: VecDeque::new() }
     }
 
     /// A flow has something to do. `weight` is at least 1.

@@ -15,15 +15,15 @@ use super::live::{Damaged, Live, StoredWebhook};
 use super::pattern::{Pattern, prefixes};
 use super::{Form, WebhookStatus};
 use crate::event::Nowhere;
-use crate::key::WebhookNo;
+use crate::key::{ByNumber, WebhookNo};
 use crate::schedule::backlog::{Backlog, OfTenant};
 use crate::schedule::room::{Memory, Place, Room};
 use crate::tenant::TenantId;
 
 const STRIPES: usize = 256;
 
-type Tenants = HashMap<TenantId, Arc<TenantIndex>>;
-type Numbers = HashMap<WebhookNo, Arc<Live>>;
+type Tenants = ByNumber<TenantId, Arc<TenantIndex>>;
+type Numbers = ByNumber<WebhookNo, Arc<Live>>;
 
 /// All webhooks that are not deleted.
 pub(crate) struct Registry {
@@ -66,7 +66,7 @@ impl Registry {
             write(&numbers[stripe(no.0.into())]).insert(no, Arc::clone(&live));
             by_tenant.entry(tenant).or_default().push(live);
         }
-        let mut tenants: Vec<Tenants> = (0..STRIPES).map(|_| Tenants::new()).collect();
+        let mut tenants: Vec<Tenants> = (0..STRIPES).map(|_| Tenants::default()).collect();
         for (tenant, all) in by_tenant {
             let backlog = backlogs.remove(&tenant).unwrap_or_default();
             tenants[stripe(tenant.0)].insert(tenant, Arc::new(TenantIndex::of(all, backlog)));

@@ -9,13 +9,13 @@
 
 mod entry;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use rusqlite::{Connection, TransactionBehavior, params};
 
 pub(super) use self::entry::{AttemptOf, Entry, Of};
 use super::stats::{self, Delta};
-use crate::key::{EventKey, WebhookNo};
+use crate::key::{ByNumber, EventKey, WebhookNo};
 use crate::tenant::TenantId;
 
 /// A group that is for no more webhooks and tenants than this changes their rows at once.
@@ -33,7 +33,7 @@ const DELETE_SLICE: i64 = 64;
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     /// In the group that is being written.
-    changed: HashMap<Of, Entry>,
+    changed: ByNumber<Of, Entry>,
     /// In the log, where it is not being folded.
     logged: BTreeMap<Of, Entry>,
     /// For how many rows that stands.

@@ -6,11 +6,12 @@
 //! tenant can take more than half of what is left of it; beyond that an event is refused at once, so that what was
 //! accepted before is not held up; results of attempts are never refused, and go first. Read `writer.rs` next.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::writer::Write;
+use crate::key::ByNumber;
 use crate::schedule::fair::Fair;
 use crate::tenant::TenantId;
 
@@ -78,7 +79,7 @@ struct Calls {
 
 struct State {
     results: VecDeque<Waiting>,
-    calls: HashMap<Option<TenantId>, Calls>,
+    calls: ByNumber<Option<TenantId>, Calls>,
     turn: Fair<Option<TenantId>>,
     /// Of all calls that wait.
     calls_len: usize,
@@ -104,7 +105,7 @@ impl Default for Queue {
     fn default() -> Self {
         let state = State {
             results: VecDeque::new(),
-            calls: HashMap::new(),
+            calls: ByNumber::default(),
             turn: Fair::new(TURN_ROWS),
             calls_len: 0,
             bytes: 0,

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use rusqlite::{Connection, params};
 use vai_webhooks_wire::UnixMs;
 
+use crate::key::ByNumber;
 use crate::tenant::TenantId;
 
 /// How exact `lastSeen` is on disk, in milliseconds.
@@ -17,7 +18,7 @@ const REMEMBERED_MAX: usize = 16_384;
 /// When each event type was seen, and when that was last written.
 #[derive(Debug, Default)]
 pub(super) struct Types {
-    written: HashMap<TenantId, HashMap<Box<str>, UnixMs>>,
+    written: ByNumber<TenantId, HashMap<Box<str>, UnixMs>>,
     remembered: usize,
     waiting: Vec<(TenantId, Box<str>, UnixMs)>,
 }
