@@ -3,6 +3,7 @@
 //! The table's own order answers "what became of this event here"; the ledger answers "what happened at this webhook,
 //! newest first". Read `webhooks.rs` next.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -16,37 +17,43 @@ use crate::dispatch::transport::FailureKind;
 use crate::key::{AttemptKey, EventKey, Realm, WebhookNo};
 use crate::store::Settlement;
 
+/// The address that the last attempt went to, as it is spelled: mostly that of the next one too.
+#[derive(Debug, Default)]
+pub(super) struct LastAddress(Option<(SocketAddr, String)>);
+
+impl LastAddress {
+    fn spelled(&mut self, address: SocketAddr) -> &str {
+        let known = self.0.take().filter(|(last, _)| *last == address);
+        &self.0.insert(known.unwrap_or_else(|| (address, address.to_string()))).1
+    }
+}
+
 /// Keeps one attempt. The same number again means that the attempt before was never recorded here, as
 /// after a crash: the newer one stands.
 pub(super) fn insert(
-    connection: &Connection,
-    group: &mut Group,
+    _connection: &Connection,
+    group: &mut Group<'_>,
     settlement: &Settlement,
 ) -> rusqlite::Result<()> {
     let Settlement { webhook, attempt: key, event, number, .. } = *settlement;
     group.ledger.attempt(webhook, AttemptOf { key, event, number });
     let exchanged = &settlement.exchanged;
     let answer = Some(&exchanged.answer[..]).filter(|answer| !answer.is_empty());
-    connection
-        .prepare_cached(
-            "INSERT OR REPLACE INTO attempts (event, webhook, number, key, started_ms, took_us, address,
-                                              status, failure, detail, answer, answer_cut)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-        )?
-        .execute(params![
-            settlement.event.0,
-            settlement.webhook.0,
-            settlement.number,
-            settlement.attempt.0,
-            settlement.started_at.0,
-            i64::try_from(exchanged.took.as_micros()).unwrap_or(i64::MAX),
-            exchanged.address.map(|address| address.to_string()),
-            exchanged.status,
-            exchanged.failure.map(FailureKind::as_str),
-            exchanged.detail,
-            answer,
-            exchanged.answer_cut
-        ])?;
+    let Group { statements, address: last, .. } = group;
+    statements.insert_attempt.execute(params![
+        settlement.event.0,
+        settlement.webhook.0,
+        settlement.number,
+        settlement.attempt.0,
+        settlement.started_at.0,
+        i64::try_from(exchanged.took.as_micros()).unwrap_or(i64::MAX),
+        exchanged.address.map(|address| last.spelled(address)),
+        exchanged.status,
+        exchanged.failure.map(FailureKind::as_str),
+        exchanged.detail,
+        answer,
+        exchanged.answer_cut
+    ])?;
     Ok(())
 }
 

@@ -33,7 +33,7 @@ pub(super) fn accept(
     }
     let route = group.hooks.route(&new);
     let targets = columns::targets(route.targets.iter().map(|target| (target.webhook, target.form)));
-    insert(connection, group, &new, &targets, route.nowhere)?;
+    insert(group, &new, &targets, route.nowhere)?;
     let key = new.event.key;
     let due = new.deliver_at.map_or(new.now, |at| at.max(new.now));
     for Target { webhook, place, form } in route.targets {
@@ -67,30 +67,23 @@ pub(super) fn known(
 
 /// Writes the event's own row.
 pub(super) fn insert(
-    connection: &Connection,
-    group: &mut Group,
+    group: &mut Group<'_>,
     new: &AcceptEvent,
     targets: &[u8],
     nowhere: Option<Nowhere>,
 ) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached(
-            "INSERT INTO events (key, tenant, type, timestamp_ms, deliver_at_ms, dedupe, content, nowhere, targets,
-                                 body)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-        )?
-        .execute(params![
-            new.event.key.0,
-            new.tenant.0,
-            &*new.event.event_type,
-            new.timestamp.0,
-            new.deliver_at.map(|at| at.0),
-            new.dedupe.as_ref().map(|dedupe| &dedupe.name),
-            new.dedupe.as_ref().map(|dedupe| &dedupe.content[..]),
-            nowhere.map(Nowhere::as_str),
-            Some(targets).filter(|targets| !targets.is_empty()),
-            &new.event.body[..]
-        ])?;
+    group.statements.insert_event.execute(params![
+        new.event.key.0,
+        new.tenant.0,
+        &*new.event.event_type,
+        new.timestamp.0,
+        new.deliver_at.map(|at| at.0),
+        new.dedupe.as_ref().map(|dedupe| &dedupe.name),
+        new.dedupe.as_ref().map(|dedupe| &dedupe.content[..]),
+        nowhere.map(Nowhere::as_str),
+        Some(targets).filter(|targets| !targets.is_empty()),
+        &new.event.body[..]
+    ])?;
     group.ledger.event(new.tenant, new.event.key);
     group.prompt.saw(new.event.key.0);
     group.types.saw(new.tenant, &new.event.event_type, new.now);

@@ -5,14 +5,16 @@
 
 use std::sync::Arc;
 
+use super::attempts::LastAddress;
 use super::ledger::Ledger;
 use super::prompt::Prompt;
+use super::statements::Statements;
 use super::types::Types;
 use crate::catalog::CatalogChange;
 use crate::store::{Committed, Hooks, StoredWebhook};
 
 /// What a group gathers while it is written, for after its commit.
-pub(super) struct Group {
+pub(super) struct Group<'c> {
     pub(super) hooks: Arc<dyn Hooks>,
     /// Deliveries that are pending now.
     pub(super) committed: Committed,
@@ -26,13 +28,17 @@ pub(super) struct Group {
     pub(super) types: Types,
     /// Prompt deliveries; stays from one group to the next.
     pub(super) prompt: Prompt,
+    /// What is run for nearly every event.
+    pub(super) statements: Statements<'c>,
+    /// Stays from one group to the next.
+    pub(super) address: LastAddress,
     /// Whether the group must be committed before anything else is written.
     pub(super) ends: bool,
 }
 
-impl Group {
+impl<'c> Group<'c> {
     /// An empty group.
-    pub(super) fn new(hooks: Arc<dyn Hooks>, prompt: Prompt) -> Self {
+    pub(super) fn new(hooks: Arc<dyn Hooks>, prompt: Prompt, statements: Statements<'c>) -> Self {
         Self {
             hooks,
             committed: Committed::default(),
@@ -41,6 +47,8 @@ impl Group {
             ledger: Ledger::default(),
             types: Types::default(),
             prompt,
+            statements,
+            address: LastAddress::default(),
             ends: false,
         }
     }

@@ -20,6 +20,7 @@ mod queue;
 mod readers;
 mod schema;
 mod scripts;
+mod statements;
 mod stats;
 mod tenants;
 mod types;

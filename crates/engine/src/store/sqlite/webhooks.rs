@@ -170,7 +170,7 @@ pub(super) fn record_test(
     settlement: &crate::store::Settlement,
 ) -> rusqlite::Result<()> {
     let targets = columns::targets(std::iter::once((settlement.webhook, settlement.form)));
-    events::insert(connection, group, event, &targets, None)?;
+    events::insert(group, event, &targets, None)?;
     group.prompt.add(event.event.key, 1);
     group.ledger.counts(settlement.webhook).pending += 1;
     deliveries::settle(connection, group, settlement)

@@ -18,6 +18,7 @@ use super::group::Group;
 use super::ledger;
 use super::prompt::Prompt;
 use super::queue::{Kind, NotTaken, Queue, Waiting};
+use super::statements::Statements;
 
 use crate::clock::Clock;
 use crate::store::{Committed, Hooks, Later, StoreError};
@@ -132,7 +133,7 @@ struct Thread {
 impl Thread {
     fn run(mut self, prompt: Prompt) {
         let mut waiting = Vec::new();
-        let mut group = None;
+        let mut group: Option<Group<'_>> = None;
         let mut prompt = Some(prompt);
         let mut last = 0;
         while let Some(rows) = self.queue.take(&mut waiting, last, || self.clock.elapsed()) {
@@ -141,10 +142,14 @@ impl Thread {
                 waiting.drain(..).for_each(|it| it.write.answer(Err(StoreError::Closed)));
                 continue;
             };
-            let group = group.get_or_insert_with(|| {
-                Group::new(Arc::clone(hooks), prompt.take().unwrap_or_else(|| Prompt::after(0)))
-            });
             let mut writes = waiting.drain(..).map(|it| it.write).peekable();
+            let group = match self.group_of(&mut group, &mut prompt, hooks) {
+                Ok(group) => group,
+                Err(error) => {
+                    writes.for_each(|write| write.answer(Err(error.clone())));
+                    return self.fail(&error, hooks);
+                }
+            };
             while writes.peek().is_some() {
                 if let Err(error) = self.group(&mut writes, group) {
                     writes.for_each(|write| write.answer(Err(error.clone())));
@@ -153,12 +158,28 @@ impl Thread {
                 }
             }
         }
-        if let Some(mut group) = group {
-            let _unfinished = group.prompt.write_last(&self.connection);
+        let wrote = group.map(|mut group| group.prompt.write_last(&self.connection));
+        if wrote.is_some() {
             let _unfinished = ledger::fold_all(&mut self.connection);
         }
         // The log is folded into the file, so that a copy of the one file is a copy of the store.
         let _unfinished = self.connection.pragma_update(None, "wal_checkpoint", "TRUNCATE");
+    }
+
+    /// What all groups have, made for the first of them.
+    fn group_of<'g, 'c>(
+        &'c self,
+        group: &'g mut Option<Group<'c>>,
+        prompt: &mut Option<Prompt>,
+        hooks: &Arc<dyn Hooks>,
+    ) -> Result<&'g mut Group<'c>, StoreError> {
+        if group.is_none() {
+            let statements = Statements::prepare(&self.connection);
+            let statements = statements.map_err(|error| StoreError::Failed(error.to_string()))?;
+            let prompt = prompt.take().unwrap_or_else(|| Prompt::after(0));
+            *group = Some(Group::new(Arc::clone(hooks), prompt, statements));
+        }
+        group.as_mut().ok_or(StoreError::Closed)
     }
 
     /// One transaction, from its first write to its last answer.

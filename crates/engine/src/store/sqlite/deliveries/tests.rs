@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::super::prompt::Prompt;
+use super::super::statements::Statements;
 use super::super::{schema, stats};
 use super::*;
 use crate::attempt::Exchanged;
@@ -56,7 +57,7 @@ fn delivered(event: EventKey) -> Settlement {
 fn what_was_delivered_while_its_row_waited_for_the_disk_gets_none() {
     let mut connection = Connection::open_in_memory().unwrap();
     schema::migrate(&mut connection, 0, &crate::rng::SystemRng).unwrap();
-    let mut group = Group::new(Arc::new(Nobody), Prompt::after(0));
+    let mut group = Group::new(Arc::new(Nobody), Prompt::after(0), Statements::prepare(&connection).unwrap());
     let (over, pending) = (EventKey(1 << 30), EventKey(2 << 30));
     for event in [over, pending] {
         connection
