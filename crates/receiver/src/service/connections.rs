@@ -11,6 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -54,7 +56,7 @@ pub(super) async fn serve(
     stop: impl Future<Output = ()>,
 ) {
     let (word, _) = watch::channel(Word::default());
-    let server = Arc::new(server(limits));
+    let server = Arc::new(server());
     let mut open = JoinSet::new();
     {
         let mut stop = std::pin::pin!(stop);
@@ -80,12 +82,13 @@ pub(super) async fn serve(
     open.shutdown().await;
 }
 
-fn server(limits: &ServiceLimits) -> auto::Builder<TokioExecutor> {
+fn server() -> auto::Builder<TokioExecutor> {
     let mut server = auto::Builder::new(TokioExecutor::new());
     server
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_millis(limits.connection_idle_ms))
+        // A head that is slow is of no request in progress: its connection is idle.
+        .header_read_timeout(None)
         .max_buf_size(HEAD_BYTES_MAX);
     server
         .http2()
@@ -150,10 +153,13 @@ impl Connection {
         });
         let server = self.server.clone();
         let mut served = std::pin::pin!(server.serve_connection(TokioIo::new(stream), service));
+        // Asked only when it was woken itself, and not at every step of a request.
+        let mut leave = FuturesUnordered::from_iter([self.until_leave(&activity)]);
         tokio::select! {
+            biased;
             // A client that breaks off is its own business.
             _ = served.as_mut() => return,
-            leave = self.until_leave(&activity) => {
+            Some(leave) = leave.next() => {
                 served.as_mut().graceful_shutdown();
                 if let Leave::Idle = leave {
                     tokio::time::timeout(Duration::from_millis(GOODBYE_MS), served).await.ok();
