@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
-use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -68,7 +67,7 @@ impl Connector {
             *dialled = Some(address);
             let result = match self.dial(address).await {
                 Ok(tcp) if tls => self.agree(tcp, host, address).await,
-                Ok(tcp) => Ok(Io::Plain(TokioIo::new(tcp))),
+                Ok(tcp) => Ok(Io::Plain(tcp)),
                 Err(error) => Err(error),
             };
             match result {
@@ -127,7 +126,7 @@ impl Connector {
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| failed(format!("{host} is no name that a certificate could have")))?;
         match timeout(self.connect_timeout, self.tls.connect(name, tcp)).await {
-            Ok(Ok(stream)) => Ok(Io::Tls(Box::new(TokioIo::new(stream)))),
+            Ok(Ok(stream)) => Ok(Io::Tls(Box::new(stream))),
             Ok(Err(error)) => Err(failed(format!("no TLS with {address}: {error}"))),
             Err(_) => Err(failed(format!(
                 "no TLS with {address}: not agreed on within {} ms",

@@ -1,104 +1,205 @@
-//! One HTTP/1.1 connection, driven by whoever has a request on it.
+//! One HTTP/1.1 connection: a request out, its answer in, by whoever has the connection.
 //!
-//! It exists so that a request and its connection are one future: no task, no channel to another one, no wake-up in
-//! between. A connection that is kept is driven by nobody; what happened to it meanwhile is seen when it is used again.
-//! Read `http2.rs` next.
+//! It exists so that an exchange is one future of its shard: no task, no channel to another one, no buffer for what
+//! comes and goes in one piece, as nearly everything does. The answer is read while the request is still on its way, so that a
+//! receiver may refuse a large one at once. A connection that is kept is looked at by nobody; what happened to it meanwhile is seen when it is
+//! used again. Read `answer.rs` next.
 
 use std::future::poll_fn;
+use std::io;
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
-use http::header::HOST;
-use http::uri::{PathAndQuery, Uri};
-use http::{HeaderValue, Request, Response};
-use http_body::{Body as _, Frame};
-use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
-use hyper::client::conn::http1::{self, Builder, SendRequest};
+use bytes::{Buf as _, Bytes};
+use http::Uri;
+use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 
+use super::answer::{Limits, Reading};
+use super::send::Progress;
 use super::stream::Stream;
-use super::{HEAD_BYTES_MAX, HEADERS_MAX};
+use crate::dispatch::transport::{Answer, Failure, Request};
 
-/// A connection and its one user's end.
+/// A body of at most so many bytes is written in one piece with its head.
+const SMALL_BYTES: usize = 16 * 1024;
+/// What is read at once.
+const READ_BYTES: usize = 8 * 1024;
+
+/// A connection.
 pub(super) struct Http1 {
-    sender: SendRequest<Full<Bytes>>,
-    connection: http1::Connection<Stream, Full<Bytes>>,
-    ended: bool,
-    pub(super) peer: SocketAddr,
+    stream: Stream,
+}
+
+/// There is no answer.
+pub(super) enum Fault {
+    /// The connection was closed before anything was sent.
+    Unsent,
+    /// What was sent may have arrived.
+    Failed(Failure),
 }
 
 impl Http1 {
-    /// Over a stream that was just connected.
-    pub(super) async fn new(stream: Stream, peer: SocketAddr) -> hyper::Result<Box<Self>> {
-        let (sender, connection) =
-            Builder::new().max_buf_size(HEAD_BYTES_MAX).max_headers(HEADERS_MAX).handshake(stream).await?;
-        Ok(Box::new(Self { sender, connection, ended: false, peer }))
+    /// Over a stream that nothing was sent over.
+    pub(super) fn new(stream: Stream) -> Self {
+        Self { stream }
     }
 
-    /// Whether it can take a request: the other side may have closed it while it was kept, or said something that
-    /// nobody asked for.
-    pub(super) async fn is_ready(&mut self) -> bool {
+    /// The address that it goes to.
+    pub(super) fn peer(&self) -> SocketAddr {
+        self.stream.peer
+    }
+
+    /// Whether it is as it was when it was kept: the other side may have closed it, or said something that nobody asked
+    /// for.
+    pub(super) async fn is_quiet(&mut self) -> bool {
         poll_fn(|context| {
-            self.drive(context);
-            let ready = !self.ended && matches!(self.sender.poll_ready(context), Poll::Ready(Ok(())));
-            Poll::Ready(ready)
+            let mut byte = [0; 1];
+            let read = Pin::new(&mut self.stream).poll_read(context, &mut ReadBuf::new(&mut byte));
+            Poll::Ready(read.is_pending())
         })
         .await
     }
 
-    /// Sends a request and waits for the head of its answer. A request of which nothing was sent comes back with the
-    /// error.
-    pub(super) async fn send(
+    /// Makes one exchange. Says whether the connection is good for another one.
+    pub(super) async fn exchange(
         &mut self,
-        mut request: Request<Full<Bytes>>,
-    ) -> Result<Response<Incoming>, TrySendError<Request<Full<Bytes>>>> {
-        if let Some(host) = host(request.uri()) {
-            request.headers_mut().insert(HOST, host);
+        request: &Request,
+        limits: Limits,
+        progress: &mut Progress,
+    ) -> Result<(Answer, bool), Fault> {
+        let mut unsent = Unsent::of(request);
+        let mut reading = Reading::new(limits);
+        poll_fn(|context| self.poll_exchange(context, &mut unsent, &mut reading, progress)).await?;
+        let (answer, reusable) = reading.done();
+        Ok((answer, reusable && unsent.is_sent()))
+    }
+
+    fn poll_exchange(
+        &mut self,
+        context: &mut Context<'_>,
+        unsent: &mut Unsent,
+        reading: &mut Reading,
+        progress: &mut Progress,
+    ) -> Poll<Result<(), Fault>> {
+        let mut failed = None;
+        if let Poll::Ready(Err(error)) = unsent.poll_send(&mut self.stream, context) {
+            if !unsent.began {
+                return Poll::Ready(Err(Fault::Unsent));
+            }
+            // It may have been answered all the same.
+            failed = Some(error);
         }
-        let path = request.uri().path_and_query().cloned();
-        *request.uri_mut() = Uri::from(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
-        let mut answer = pin!(self.sender.try_send_request(request));
-        poll_fn(|context| {
-            drive(&mut self.connection, &mut self.ended, context);
-            answer.as_mut().poll(context)
-        })
-        .await
-    }
-
-    /// The next part of an answer's body.
-    pub(super) async fn frame(&mut self, body: &mut Incoming) -> Option<hyper::Result<Frame<Bytes>>> {
-        poll_fn(|context| {
-            self.drive(context);
-            Pin::new(&mut *body).poll_frame(context)
-        })
-        .await
-    }
-
-    fn drive(&mut self, context: &mut Context<'_>) {
-        drive(&mut self.connection, &mut self.ended, context);
-    }
-}
-
-/// Lets a connection do what it can. What ends it reaches the request that is on it.
-fn drive(
-    connection: &mut http1::Connection<Stream, Full<Bytes>>,
-    ended: &mut bool,
-    context: &mut Context<'_>,
-) {
-    if !*ended {
-        *ended = Pin::new(connection).poll(context).is_ready();
+        loop {
+            let mut space = [MaybeUninit::uninit(); READ_BYTES];
+            let mut buffer = ReadBuf::uninit(&mut space);
+            let read = Pin::new(&mut self.stream).poll_read(context, &mut buffer);
+            let over = match read {
+                Poll::Pending => match &failed {
+                    None => return Poll::Pending,
+                    Some(error) => reading.end(Some(error)).map(|()| true),
+                },
+                Poll::Ready(Err(error)) => reading.end(Some(failed.as_ref().unwrap_or(&error))).map(|()| true),
+                Poll::Ready(Ok(())) if buffer.filled().is_empty() => {
+                    reading.end(failed.as_ref()).map(|()| true)
+                }
+                Poll::Ready(Ok(())) => reading.take(buffer.filled()),
+            };
+            progress.status = reading.status();
+            if over.map_err(Fault::Failed)? {
+                return Poll::Ready(Ok(()));
+            }
+        }
     }
 }
 
-/// The `Host` of a URL: without its user, and without the port that its scheme implies.
-fn host(uri: &Uri) -> Option<HeaderValue> {
-    let host = uri.host()?;
+/// What of a request is not sent yet.
+struct Unsent {
+    head: Bytes,
+    /// Where it did not fit behind the head.
+    body: Bytes,
+    began: bool,
+    flushed: bool,
+}
+
+impl Unsent {
+    fn of(request: &Request) -> Self {
+        let small = request.body.len() <= SMALL_BYTES;
+        let behind = if small { &request.body[..] } else { &[] };
+        let body = if small { Bytes::new() } else { request.body.clone() };
+        Self { head: head(request, behind), body, began: false, flushed: false }
+    }
+
+    fn is_sent(&self) -> bool {
+        self.flushed
+    }
+
+    fn poll_send(&mut self, stream: &mut Stream, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.head.is_empty() || !self.body.is_empty() {
+            let stream = Pin::new(&mut *stream);
+            let written = if self.body.is_empty() {
+                stream.poll_write(context, &self.head)
+            } else {
+                let slices = [io::IoSlice::new(&self.head), io::IoSlice::new(&self.body)];
+                stream.poll_write_vectored(context, &slices)
+            };
+            let written = ready!(written)?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.began = true;
+            let of_head = written.min(self.head.len());
+            self.head.advance(of_head);
+            self.body.advance(written - of_head);
+        }
+        if !self.flushed {
+            ready!(Pin::new(stream).poll_flush(context))?;
+            self.flushed = true;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// A request's head, with these bytes behind it.
+fn head(request: &Request, behind: &[u8]) -> Bytes {
+    let uri = &request.uri;
+    let target = uri.path_and_query().map_or("/", |it| it.as_str());
+    let headers_len: usize = request.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    let host = uri.host().unwrap_or_default();
+    let mut head = Vec::with_capacity(target.len() + host.len() + headers_len + behind.len() + 80);
+    head.extend_from_slice(b"POST ");
+    // A target begins with its path (RFC 9112, section 3.2.1).
+    if !target.starts_with('/') {
+        head.push(b'/');
+    }
+    head.extend_from_slice(target.as_bytes());
+    head.extend_from_slice(b" HTTP/1.1\r\nhost: ");
+    head.extend_from_slice(host.as_bytes());
+    if let Some(port) = port(uri) {
+        number(&mut head, b":", u64::from(port));
+    }
+    head.extend_from_slice(b"\r\n");
+    for (name, value) in &request.headers {
+        head.extend_from_slice(name.as_str().as_bytes());
+        head.extend_from_slice(b": ");
+        head.extend_from_slice(value.as_bytes());
+        head.extend_from_slice(b"\r\n");
+    }
+    number(&mut head, b"content-length: ", request.body.len() as u64);
+    head.extend_from_slice(b"\r\n\r\n");
+    head.extend_from_slice(behind);
+    head.into()
+}
+
+fn number(head: &mut Vec<u8>, before: &[u8], number: u64) {
+    use std::io::Write as _;
+    head.extend_from_slice(before);
+    // A vector takes every text.
+    let _always = write!(head, "{number}");
+}
+
+/// The port of a URL, where it is not the one that its scheme implies.
+fn port(uri: &Uri) -> Option<u16> {
     let implied = if uri.scheme_str() == Some("https") { 443 } else { 80 };
-    match uri.port_u16().filter(|port| *port != implied) {
-        None => HeaderValue::from_str(host).ok(),
-        Some(port) => HeaderValue::try_from(format!("{host}:{port}")).ok(),
-    }
+    uri.port_u16().filter(|port| *port != implied)
 }

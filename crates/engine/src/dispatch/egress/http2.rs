@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper::rt::Executor as _;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 
 use super::HEAD_BYTES_MAX;
 use super::stream::Stream;
@@ -39,7 +39,7 @@ impl Http2 {
             .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX))
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-            .handshake(stream)
+            .handshake(TokioIo::new(stream))
             .await?;
         TokioExecutor::new().execute(async move {
             // What ends it reaches the requests that are on it.

@@ -5,6 +5,8 @@
 //! one, `stream` is what it makes, `http1` and `http2` speak over it. `failed` says what went wrong. Invariant: no
 //! address is dialled that the policy did not see.
 
+mod answer;
+mod chunks;
 mod connect;
 mod failed;
 mod http1;

@@ -34,7 +34,7 @@ impl Origin {
 
 /// A connection that can take a request.
 pub(super) enum Conn {
-    One(Box<Http1>),
+    One(Http1),
     Two(Http2),
 }
 
@@ -55,7 +55,7 @@ struct State {
 #[derive(Default)]
 struct Kept {
     /// Since when each has been idle; the one that was used last is last.
-    one: Vec<(Instant, Box<Http1>)>,
+    one: Vec<(Instant, Http1)>,
     /// With when it was used last.
     two: Option<(Instant, Http2)>,
 }
@@ -81,7 +81,7 @@ impl Pool {
     }
 
     /// Keeps a connection that is not in use any more.
-    pub(super) fn keep(self: &Arc<Self>, origin: Origin, one: Box<Http1>) {
+    pub(super) fn keep(self: &Arc<Self>, origin: Origin, one: Http1) {
         let runtime = origin.runtime;
         let mut state = self.lock();
         let kept = &mut state.kept.entry(origin).or_default().one;

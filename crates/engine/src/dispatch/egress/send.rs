@@ -1,6 +1,6 @@
 //! One exchange: the request out, the answer in, all within one deadline.
 //!
-//! Over hyper's connections, HTTP/1.1 and HTTP/2, with keep-alive. No redirects, cookies or proxies: there is no code
+//! Over HTTP/1.1, and hyper's HTTP/2 where TLS chose it, with keep-alive. No redirects, cookies or proxies: there is no code
 //! for them here. A request that fails on a connection that was kept is reported as closed, not sent again here, unless
 //! nothing of it was sent: whether its bytes arrived is unknown, and the engine's retry carries the same id.
 //! Read `failed.rs` next.
@@ -9,26 +9,23 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, Method, Response, header};
-use http_body::Frame;
+use http::{HeaderMap, Method, header};
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::time::timeout;
 
 use super::EgressOptions;
+use super::answer::{Limits, RETRY_AFTER_BYTES_MAX};
 use super::connect::Connector;
 use super::failed::{broke_off, ended, failure, late};
-use super::http1::Http1;
+use super::http1::{Fault, Http1};
 use super::http2::Http2;
 use super::pool::{Conn, Origin, Pool};
 use crate::dispatch::transport::{Answer, Exchange, Failure, FailureKind, Request, Transport};
 
-/// The longest `Retry-After` that is looked at, in bytes.
-const RETRY_AFTER_BYTES_MAX: usize = 100;
 /// Connections that are tried for one request where each turns out to be closed.
 const CONNECTIONS_MAX: u32 = 8;
 
@@ -40,8 +37,7 @@ pub struct HttpTransport {
 struct Inner {
     connector: Connector,
     pool: Arc<Pool>,
-    read_bytes_max: usize,
-    kept_bytes_max: usize,
+    limits: Limits,
 }
 
 /// TLS could not be set up.
@@ -56,8 +52,7 @@ impl HttpTransport {
         let inner = Inner {
             connector: Connector::new(options.policy, tls, options.connect_timeout),
             pool: Arc::new(Pool::new(options.idle_timeout, options.idle_per_host_max)),
-            read_bytes_max: options.answer_read_bytes_max,
-            kept_bytes_max: options.answer_kept_bytes_max,
+            limits: Limits { read: options.answer_read_bytes_max, kept: options.answer_kept_bytes_max },
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -92,7 +87,7 @@ pub(super) struct Progress {
     /// Whether there is a connection.
     connected: bool,
     /// The answer's status.
-    status: Option<u16>,
+    pub(super) status: Option<u16>,
     /// The shared connection that it went over.
     shared: Option<(Origin, Http2)>,
 }
@@ -134,32 +129,26 @@ impl Inner {
             return Err(failure(FailureKind::Refused, "the URL has no host"));
         };
         let origin = Origin::new(request.uri.scheme_str() == Some("https"), authority);
-        let uri = request.uri.clone();
-        let mut http = http::Request::new(Full::new(request.body));
-        *http.method_mut() = Method::POST;
-        *http.uri_mut() = request.uri;
-        *http.headers_mut() = request.headers;
         for _ in 0..CONNECTIONS_MAX {
-            let mut connection = self.connection(&origin, &uri, progress).await?;
+            let connection = self.connection(&origin, &request.uri, progress).await?;
             progress.connected = true;
-            let sent = match &mut connection {
-                Conn::One(one) => one.send(http).await,
-                Conn::Two(two) => two.send(http).await,
-            };
-            match sent {
-                Ok(answer) => return self.answer(origin, connection, answer, progress).await,
-                Err(mut error) => match error.take_message() {
-                    // Nothing of it was sent: the connection was closed while it was kept.
-                    Some(unsent) => {
-                        // Its headers and body are as they were; its URI is the connection's matter.
-                        http = unsent;
-                        *http.uri_mut() = uri.clone();
-                        if let Conn::Two(two) = &connection {
-                            self.pool.leave(&origin, two);
+            let made = match connection {
+                Conn::One(mut one) => match one.exchange(&request, self.limits, progress).await {
+                    Ok((answer, reusable)) => {
+                        if reusable {
+                            self.pool.keep(origin, one);
                         }
+                        return Ok(answer);
                     }
-                    None => return Err(ended(error.error())),
+                    Err(fault) => fault,
                 },
+                Conn::Two(two) => match self.exchange_two(two, &request, &origin, progress).boxed().await {
+                    Ok(answer) => return Ok(answer),
+                    Err(fault) => fault,
+                },
+            };
+            if let Fault::Failed(failure) = made {
+                return Err(failure);
             }
         }
         Err(failure(FailureKind::Closed, "every connection was closed before the request was sent"))
@@ -175,59 +164,69 @@ impl Inner {
         while let Some(kept) = self.pool.take(origin) {
             match kept {
                 Conn::One(mut one) => {
-                    if one.is_ready().await {
-                        progress.address = Some(one.peer);
+                    if one.is_quiet().await {
+                        progress.address = Some(one.peer());
                         return Ok(Conn::One(one));
                     }
                 }
                 Conn::Two(two) => return Ok(shared(origin, two, progress)),
             }
         }
+        self.dial(origin, uri, progress).boxed().await
+    }
+
+    async fn dial(&self, origin: &Origin, uri: &http::Uri, progress: &mut Progress) -> Result<Conn, Failure> {
         let stream = self.connector.connect(uri, &mut progress.address).await.map_err(|error| {
             progress.address = error.address;
             failure(error.kind, error.detail)
         })?;
-        let peer = stream.peer;
-        if stream.is_http2() {
-            let two = Http2::new(stream, peer).await.map_err(|error| ended(&error))?;
-            let two = self.pool.share(origin.clone(), two);
-            return Ok(shared(origin, two, progress));
+        if !stream.is_http2() {
+            return Ok(Conn::One(Http1::new(stream)));
         }
-        let one = Http1::new(stream, peer).await.map_err(|error| ended(&error))?;
-        Ok(Conn::One(one))
+        let peer = stream.peer;
+        let two = Http2::new(stream, peer).await.map_err(|error| ended(&error))?;
+        let two = self.pool.share(origin.clone(), two);
+        Ok(shared(origin, two, progress))
     }
 
-    async fn answer(
+    /// An exchange over a shared connection of HTTP/2.
+    async fn exchange_two(
         &self,
-        origin: Origin,
-        mut connection: Conn,
-        response: Response<Incoming>,
+        mut two: Http2,
+        request: &Request,
+        origin: &Origin,
         progress: &mut Progress,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Answer, Fault> {
+        let mut http = http::Request::new(Full::new(request.body.clone()));
+        *http.method_mut() = Method::POST;
+        http.uri_mut().clone_from(&request.uri);
+        http.headers_mut().clone_from(&request.headers);
+        let response = match two.send(http).await {
+            Ok(response) => response,
+            Err(mut error) => {
+                if error.take_message().is_none() {
+                    return Err(Fault::Failed(ended(error.error())));
+                }
+                // Nothing of it was sent.
+                self.pool.leave(origin, &two);
+                return Err(Fault::Unsent);
+            }
+        };
         let status = response.status().as_u16();
         progress.status = Some(status);
         let retry_after = retry_after(response.headers());
         let mut body = response.into_body();
         let mut kept = BytesMut::new();
         let mut read = 0_usize;
-        // What an answer says beyond the limit is not wanted: the connection goes with it.
-        while read <= self.read_bytes_max {
-            match frame(&mut connection, &mut body).await {
-                None => break,
-                Some(Ok(frame)) => {
-                    let Some(data) = frame.data_ref() else { continue };
-                    read += data.len();
-                    let room = self.kept_bytes_max.saturating_sub(kept.len());
-                    kept.extend_from_slice(&data[..data.len().min(room)]);
-                }
-                Some(Err(error)) => return Err(Failure { status: Some(status), ..broke_off(&error) }),
-            }
-        }
-        if read <= self.read_bytes_max
-            && let Conn::One(mut one) = connection
-            && one.is_ready().await
+        while read <= self.limits.read
+            && let Some(frame) = body.frame().await
         {
-            self.pool.keep(origin, one);
+            let broke_off = |error| Fault::Failed(Failure { status: Some(status), ..broke_off(&error) });
+            let frame = frame.map_err(broke_off)?;
+            let Some(data) = frame.data_ref() else { continue };
+            read += data.len();
+            let room = self.limits.kept.saturating_sub(kept.len());
+            kept.extend_from_slice(&data[..data.len().min(room)]);
         }
         let body_cut = read > kept.len();
         Ok(Answer { status, retry_after, body: kept.freeze(), body_cut })
@@ -238,13 +237,6 @@ fn shared(origin: &Origin, two: Http2, progress: &mut Progress) -> Conn {
     progress.address = Some(two.peer);
     progress.shared = Some((origin.clone(), two.clone()));
     Conn::Two(two)
-}
-
-async fn frame(connection: &mut Conn, body: &mut Incoming) -> Option<hyper::Result<Frame<Bytes>>> {
-    match connection {
-        Conn::One(one) => Http1::frame(one, body).await,
-        Conn::Two(_) => body.frame().await,
-    }
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<String> {

@@ -7,8 +7,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
@@ -20,15 +19,15 @@ pub(super) struct Stream {
 }
 
 pub(super) enum Io {
-    Plain(TokioIo<TcpStream>),
-    Tls(Box<TokioIo<TlsStream<TcpStream>>>),
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl Stream {
     /// Whether both sides agreed on HTTP/2.
     pub(super) fn is_http2(&self) -> bool {
         match &self.io {
-            Io::Tls(tls) => tls.inner().get_ref().1.alpn_protocol() == Some(b"h2"),
+            Io::Tls(tls) => tls.get_ref().1.alpn_protocol() == Some(b"h2"),
             Io::Plain(_) => false,
         }
     }
@@ -43,17 +42,17 @@ macro_rules! either {
     };
 }
 
-impl Read for Stream {
+impl AsyncRead for Stream {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
+        buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         either!(self.poll_read(context, buffer))
     }
 }
 
-impl Write for Stream {
+impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         either!(self.poll_write(context, bytes))
     }
