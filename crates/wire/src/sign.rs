@@ -14,22 +14,32 @@ use crate::secret::{Secret, SigningKey};
 /// `X-VAI-Signature`: 64 lowercase hexadecimal characters.
 #[must_use]
 pub fn legacy(secret: &Secret, body: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = String::with_capacity(64);
-    for byte in legacy_bytes(secret, body) {
-        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        text.push(char::from(DIGITS[usize::from(byte & 15)]));
-    }
+    push_legacy(&mut text, secret, body);
     text
+}
+
+/// The same, behind `text`.
+pub fn push_legacy(text: &mut String, secret: &Secret, body: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = legacy_bytes(secret, body)
+        .map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+    text.push_str(std::str::from_utf8(digits.as_flattened()).expect("digits are text"));
 }
 
 /// One entry of `webhook-signature`: `v1,<base64>`.
 #[must_use]
 pub fn v1(secret: &Secret, id: &str, timestamp_secs: i64, body: &[u8]) -> String {
     let mut text = String::with_capacity(47);
-    text.push_str("v1,");
-    STANDARD.encode_string(v1_bytes(secret, id.as_bytes(), &timestamp_secs.to_string(), body), &mut text);
+    push_v1(&mut text, secret, id, timestamp_secs, body);
     text
+}
+
+/// The same, behind `text`.
+pub fn push_v1(text: &mut String, secret: &Secret, id: &str, timestamp_secs: i64, body: &[u8]) {
+    let mut digits = itoa::Buffer::new();
+    text.push_str("v1,");
+    STANDARD.encode_string(v1_bytes(secret, id.as_bytes(), digits.format(timestamp_secs), body), text);
 }
 
 /// One entry of `webhook-signature`: `v1a,<base64>`.

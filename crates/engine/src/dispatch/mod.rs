@@ -8,6 +8,7 @@ mod attempt;
 pub mod egress;
 mod feed;
 pub(crate) mod format;
+pub(crate) mod headers;
 pub(crate) mod inbox;
 pub(crate) mod render;
 mod settle;

@@ -3,14 +3,12 @@
 //! Source of every header: the contract's table. Invariant: the bytes that are signed are the bytes that
 //! are sent; the body was built once, when the event was accepted, or by the webhook's transformation. Read `attempt.rs` next.
 
-use std::fmt::Display;
-
-use bytes::BytesMut;
 use http::header::{CONTENT_TYPE, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use http::{HeaderMap, HeaderValue, Uri};
 use vai_webhooks_wire::{UnixMs, sign};
 
 use super::format::{JSON, Outgoing};
+use super::headers::Headers;
 use super::transport::Request;
 use crate::rng::Rng;
 use crate::store::Sendable;
@@ -20,10 +18,8 @@ use crate::webhook::live::Live;
 
 /// What the requests say they come from. Fixed by the seed.
 const AGENT: &str = "VAI-Portal-Webhook/1.0";
-/// How many headers of ours there are, with the transport's `Host`.
-const HEADERS: usize = 12;
-/// What their values take, without the event's id and type, in bytes: enough for two secrets.
-const TEXTS_BYTES: usize = 320;
+/// What the headers of one attempt take without the event's id and type, in bytes: enough for two secrets.
+const OF_ATTEMPT_BYTES: usize = 600;
 
 /// The request of attempt `number` at `now`: with the event's own body, or what was made of it.
 pub(crate) fn request(
@@ -37,50 +33,68 @@ pub(crate) fn request(
     let (first, second) = live.secrets(now);
     let timestamp_secs = now.as_secs();
     let (id, body) = (event.id.as_str(), outgoing.map_or(&event.body, |outgoing| &outgoing.shaped.body));
-    let mut texts = Texts::with_capacity(TEXTS_BYTES + id.len() + event.event_type.len());
-    let mut headers = HeaderMap::with_capacity(HEADERS + live.headers.len());
-    let content_type = outgoing.map_or(JSON, |outgoing| outgoing.content_type);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-    let mut set = |name: &'static str, value: HeaderValue| {
-        headers.insert(HeaderName::from_static(name), value);
+    let length = live.constant.lines().len() + OF_ATTEMPT_BYTES + 2 * id.len() + event.event_type.len();
+    let mut headers = Headers::with_capacity(length);
+    match outgoing {
+        None => headers.append(&live.constant),
+        Some(outgoing) => headers.append(&shaped(live, outgoing)),
+    }
+    let mut digits = itoa::Buffer::new();
+    headers.push("x-vai-event", &event.event_type);
+    headers.push("x-vai-timestamp", digits.format(now.0));
+    headers.push_with("x-vai-signature", |text| sign::push_legacy(text, first, body));
+    headers.push("x-vai-attempt", digits.format(number));
+    headers.push("webhook-id", id);
+    headers.push("webhook-timestamp", digits.format(timestamp_secs));
+    headers.push_with("webhook-signature", |text| {
+        sign::push_v1(text, first, id, timestamp_secs, body);
+        if let Some(second) = second {
+            text.push(' ');
+            sign::push_v1(text, second, id, timestamp_secs, body);
+        }
+        if let Some(key) = &live.signing_key {
+            text.push(' ');
+            text.push_str(&sign::v1a(key, id, timestamp_secs, body));
+        }
+    });
+    headers.push_with("traceparent", |text| push_trace(text, rng));
+    let uri = match outgoing {
+        None => live.uri.clone(),
+        Some(outgoing) => moved(live.uri.clone(), &outgoing.shaped),
     };
-    set("x-vai-event", texts.value(&event.event_type));
-    set("x-vai-webhook-id", live.id_header.clone());
-    set("x-vai-timestamp", texts.value(now.0));
-    set("x-vai-signature", texts.value(sign::legacy(first, body)));
-    set("x-vai-attempt", texts.value(number));
-    set("webhook-id", texts.value(id));
-    set("webhook-timestamp", texts.value(timestamp_secs));
-    texts.push(sign::v1(first, id, timestamp_secs, body));
-    if let Some(second) = second {
-        texts.push(' ');
-        texts.push(sign::v1(second, id, timestamp_secs, body));
-    }
-    if let Some(key) = &live.signing_key {
-        texts.push(' ');
-        texts.push(sign::v1a(key, id, timestamp_secs, body));
-    }
-    set("webhook-signature", texts.take());
-    traceparent(rng, &mut texts);
-    set("traceparent", texts.take());
-    for (name, value) in &live.headers {
-        headers.insert(name, value.clone());
-    }
-    let mut uri = live.uri.clone();
-    if let Some(Outgoing { shaped, headers: of_format, .. }) = outgoing {
-        for (name, value) in &shaped.headers {
-            // They were checked when the script set them.
-            if let Ok((name, value)) = check_header(name, value) {
-                headers.insert(name, value);
-            }
-        }
-        for (name, value) in of_format {
-            headers.insert(name, value.clone());
-        }
-        uri = moved(uri, shaped);
-    }
     Request { uri, headers, body: body.clone(), timeout: live.timeout }
+}
+
+/// The headers that are the same in each of a webhook's attempts: ours, and its owner's.
+pub(crate) fn constant(id: &str, owners: &HeaderMap) -> Headers {
+    let mut headers = Headers::default();
+    headers.push(CONTENT_TYPE.as_str(), JSON);
+    headers.push(USER_AGENT.as_str(), AGENT);
+    headers.push("x-vai-webhook-id", id);
+    headers.append(&Headers::from(owners));
+    headers
+}
+
+/// The same where a script or a format has a say: theirs stand before the owner's.
+fn shaped(live: &Live, outgoing: &Outgoing) -> Headers {
+    let mut map = HeaderMap::new();
+    map.insert(CONTENT_TYPE, HeaderValue::from_static(outgoing.content_type));
+    for (name, value) in &live.headers {
+        map.insert(name, value.clone());
+    }
+    for (name, value) in &outgoing.shaped.headers {
+        // They were checked when the script set them.
+        if let Ok((name, value)) = check_header(name, value) {
+            map.insert(name, value);
+        }
+    }
+    for (name, value) in &outgoing.headers {
+        map.insert(name, value.clone());
+    }
+    let mut headers = Headers::from(&map);
+    headers.push(USER_AGENT.as_str(), AGENT);
+    headers.push("x-vai-webhook-id", live.stored.id.as_str());
+    headers
 }
 
 /// The address with the path and query that a transformation set. Its host stays: nothing else is replaced.
@@ -101,49 +115,22 @@ fn moved(uri: Uri, shaped: &Shaped) -> Uri {
     }
 }
 
-/// The values of a request's headers, one behind the other in one allocation. All are ids, types, numbers and
-/// encodings of a checked alphabet.
-struct Texts(BytesMut);
-
-impl Texts {
-    fn with_capacity(bytes: usize) -> Self {
-        Self(BytesMut::with_capacity(bytes))
-    }
-
-    fn push(&mut self, text: impl Display) {
-        use std::fmt::Write as _;
-        // A buffer takes every text.
-        let _always = write!(self.0, "{text}");
-    }
-
-    /// What was pushed since the last value.
-    fn take(&mut self) -> HeaderValue {
-        let text = self.0.split().freeze();
-        HeaderValue::from_maybe_shared(text).unwrap_or_else(|_| HeaderValue::from_static(""))
-    }
-
-    fn value(&mut self, text: impl Display) -> HeaderValue {
-        self.push(text);
-        self.take()
-    }
-}
-
 /// A W3C trace context with a span of its own, sampled: `00-<trace>-<span>-01`.
-fn traceparent(rng: &dyn Rng, texts: &mut Texts) {
+fn push_trace(text: &mut String, rng: &dyn Rng) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut random = [0_u8; 24];
     rng.fill(&mut random);
     // All zeros would be invalid in either part.
     random[0] |= 1;
     random[16] |= 1;
-    texts.0.extend_from_slice(b"00-");
-    for (at, byte) in random.iter().enumerate() {
-        if at == 16 {
-            texts.0.extend_from_slice(b"-");
-        }
-        texts.0.extend_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+    let digits = random.map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+    let (trace, span) = digits.as_flattened().split_at(32);
+    text.push_str("00-");
+    for (part, end) in [(trace, "-"), (span, "-01")] {
+        // Digits are text.
+        text.push_str(std::str::from_utf8(part).unwrap_or_default());
+        text.push_str(end);
     }
-    texts.0.extend_from_slice(b"-01");
 }
 
 #[cfg(test)]
@@ -201,14 +188,14 @@ mod tests {
 
     fn accepts(request: &Request, secret: &str) -> bool {
         let verifier = Verifier::new().secret(Secret::parse(secret).unwrap());
-        let header = |name: &str| request.headers.get(name).map(HeaderValue::as_bytes);
+        let header = |name: &str| request.headers.get(name).map(str::as_bytes);
         verifier.verify(header, &request.body, NOW).is_ok()
     }
 
     #[test]
     fn the_request_is_the_contracts() {
         let request = rendered(&live(None));
-        let header = |name: &str| request.headers.get(name).unwrap().to_str().unwrap();
+        let header = |name: &str| request.headers.get(name).unwrap();
         assert_eq!(header("content-type"), "application/json");
         assert_eq!(header("user-agent"), "VAI-Portal-Webhook/1.0");
         assert_eq!(header("x-vai-event"), "order.made");
@@ -236,7 +223,8 @@ mod tests {
         let request = rendered_as(&live, Some(shaped(Some("//evil.example/x"), Some("a=1"))));
         assert_eq!(request.body, Bytes::from_static(b"[1]"));
         assert!(accepts(&request, "new secret"));
-        assert_eq!(request.headers["x-key"], "of the script");
+        assert_eq!(request.headers.get("x-key"), Some("of the script"));
+        assert_eq!(request.headers.iter().filter(|(name, _)| *name == "x-key").count(), 1);
         assert_eq!(request.uri.host(), Some("example.com"));
         assert_eq!(request.uri.path_and_query().unwrap(), "//evil.example/x?a=1");
         let query_alone = rendered_as(&live, Some(shaped(None, Some("a=1"))));
@@ -245,7 +233,7 @@ mod tests {
 
     #[test]
     fn while_a_secret_is_rotated_both_sign_and_the_legacy_signature_stays_with_the_old_one() {
-        let legacy = |request: &Request| request.headers["x-vai-signature"].to_str().unwrap().to_owned();
+        let legacy = |request: &Request| request.headers.get("x-vai-signature").unwrap().to_owned();
         let of = |secret: &str| sign::legacy(&Secret::parse(secret).unwrap(), br#"{"id":"order-1"}"#);
         let during = rendered(&live(Some(("old secret", UnixMs(NOW.0 + 1)))));
         assert!(accepts(&during, "new secret") && accepts(&during, "old secret"));

@@ -11,13 +11,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
+pub use super::headers::Headers;
+
 /// One attempt's HTTP `POST`.
 pub struct Request {
     /// Where it goes: a URL that the egress policy has accepted at registration. Its host is checked again
     /// when it is dialled.
     pub uri: http::Uri,
     /// All headers, signatures included; `Host` and `Content-Length` are the transport's to add.
-    pub headers: http::HeaderMap,
+    pub headers: Headers,
     /// The bytes that were signed. Sent as they are.
     pub body: Bytes,
     /// The deadline over the whole attempt: name, connection, TLS, request and answer.

@@ -6,11 +6,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, Uri};
+use http::{HeaderMap, Uri};
 use vai_webhooks_wire::{Secret, SigningKey, UnixMs, WebhookId};
 
 use super::pattern::Pattern;
 use super::{Checked, Webhook, WebhookConfig, WebhookStatus, check_config};
+use crate::dispatch::headers::Headers;
+use crate::dispatch::render;
 use crate::key::WebhookNo;
 use crate::schedule::room::Room;
 use crate::tenant::TenantId;
@@ -45,10 +47,10 @@ pub(crate) struct Live {
     pub(crate) stored: StoredWebhook,
     pub(crate) uri: Uri,
     pub(crate) patterns: Vec<Pattern>,
-    /// `X-VAI-Webhook-ID`.
-    pub(crate) id_header: HeaderValue,
     /// The owner's own headers.
     pub(crate) headers: HeaderMap,
+    /// The headers that all attempts have, where nothing but the event itself is sent.
+    pub(crate) constant: Headers,
     pub(crate) timeout: Duration,
     secret: Secret,
     previous_secret: Option<(Secret, UnixMs)>,
@@ -84,10 +86,9 @@ impl Live {
         };
         let timeout = Duration::from_millis(u64::from(stored.config.timeout_ms));
         let room = Arc::default();
-        let id_header =
-            HeaderValue::from_str(stored.id.as_str()).map_err(|_| damaged("its id".to_owned()))?;
+        let constant = render::constant(stored.id.as_str(), &headers);
         Ok(Self {
-            id_header,
+            constant,
             uri,
             patterns,
             headers,

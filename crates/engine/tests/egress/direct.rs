@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use vai_webhooks_engine::egress::{EgressOptions, HttpTransport, Policy};
-use vai_webhooks_engine::transport::{Exchange, Request, Transport as _};
+use vai_webhooks_engine::transport::{Exchange, Headers, Request, Transport as _};
 
 /// No exchange may take longer than its deadline by more than what a busy machine adds.
 const LATE: Duration = Duration::from_secs(60);
@@ -34,7 +34,7 @@ pub async fn post(transport: &HttpTransport, url: &str, body: impl Into<Bytes>, 
     let timeout = Duration::from_millis(timeout_ms);
     let request = Request {
         uri: format!("{url}?token={SECRET}").parse().unwrap(),
-        headers: http::HeaderMap::new(),
+        headers: Headers::default(),
         body: body.into(),
         timeout,
     };

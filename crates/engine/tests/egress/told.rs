@@ -1,7 +1,7 @@
 //! What a failure tells: the address that was dialled, and the kind that fits.
 
 use tokio::net::TcpListener;
-use vai_webhooks_engine::transport::{FailureKind, Request};
+use vai_webhooks_engine::transport::{FailureKind, Headers, Request};
 
 use crate::bench::{receiver, write};
 use crate::direct::{AMPLE_MS, options, post, transport};
@@ -35,7 +35,7 @@ fn a_request_printed_for_a_log_shows_no_secret() {
     headers.insert("authorization", "Bearer s3cr3t".parse().unwrap());
     let request = Request {
         uri: "https://example.com/hook?token=s3cr3t".parse().unwrap(),
-        headers,
+        headers: Headers::from(&headers),
         body: "s3cr3t".into(),
         timeout: std::time::Duration::from_secs(1),
     };

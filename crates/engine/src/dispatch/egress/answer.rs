@@ -253,7 +253,9 @@ impl Head {
         }
         let next = match length {
             _ if matches!(status, 101 | 204 | 304) => Next::Nothing,
-            _ if coded && response.version != Some(1) => return Err("an encoding that HTTP/1.0 does not have"),
+            _ if coded && response.version != Some(1) => {
+                return Err("an encoding that HTTP/1.0 does not have");
+            }
             _ if chunked => Next::Chunks(Chunks::new()),
             Some(0) if !coded => Next::Nothing,
             Some(length) if !coded => Next::Sized(length),

@@ -12,7 +12,9 @@ const ASIDE_BYTES_MAX: usize = HEAD_BYTES_MAX;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum At {
     /// In a size, of which some digits may have been read.
-    Size { digits: bool },
+    Size {
+        digits: bool,
+    },
     /// Behind a size: blanks, or an extension, which nobody reads.
     Extension,
     /// At the line feed behind a size.

@@ -99,7 +99,9 @@ impl Http1 {
                     None => return Poll::Pending,
                     Some(error) => reading.end(Some(error)).map(|()| true),
                 },
-                Poll::Ready(Err(error)) => reading.end(Some(failed.as_ref().unwrap_or(&error))).map(|()| true),
+                Poll::Ready(Err(error)) => {
+                    reading.end(Some(failed.as_ref().unwrap_or(&error))).map(|()| true)
+                }
                 Poll::Ready(Ok(())) if buffer.filled().is_empty() => {
                     reading.end(failed.as_ref()).map(|()| true)
                 }
@@ -164,9 +166,9 @@ impl Unsent {
 fn head(request: &Request, behind: &[u8]) -> Bytes {
     let uri = &request.uri;
     let target = uri.path_and_query().map_or("/", |it| it.as_str());
-    let headers_len: usize = request.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    let host = uri.host().unwrap_or_default();
-    let mut head = Vec::with_capacity(target.len() + host.len() + headers_len + behind.len() + 80);
+    let (host, lines) = (uri.host().unwrap_or_default(), request.headers.lines());
+    let mut digits = itoa::Buffer::new();
+    let mut head = Vec::with_capacity(target.len() + host.len() + lines.len() + behind.len() + 80);
     head.extend_from_slice(b"POST ");
     // A target begins with its path (RFC 9112, section 3.2.1).
     if !target.starts_with('/') {
@@ -176,26 +178,16 @@ fn head(request: &Request, behind: &[u8]) -> Bytes {
     head.extend_from_slice(b" HTTP/1.1\r\nhost: ");
     head.extend_from_slice(host.as_bytes());
     if let Some(port) = port(uri) {
-        number(&mut head, b":", u64::from(port));
+        head.push(b':');
+        head.extend_from_slice(digits.format(port).as_bytes());
     }
     head.extend_from_slice(b"\r\n");
-    for (name, value) in &request.headers {
-        head.extend_from_slice(name.as_str().as_bytes());
-        head.extend_from_slice(b": ");
-        head.extend_from_slice(value.as_bytes());
-        head.extend_from_slice(b"\r\n");
-    }
-    number(&mut head, b"content-length: ", request.body.len() as u64);
+    head.extend_from_slice(lines.as_bytes());
+    head.extend_from_slice(b"content-length: ");
+    head.extend_from_slice(digits.format(request.body.len()).as_bytes());
     head.extend_from_slice(b"\r\n\r\n");
     head.extend_from_slice(behind);
     head.into()
-}
-
-fn number(head: &mut Vec<u8>, before: &[u8], number: u64) {
-    use std::io::Write as _;
-    head.extend_from_slice(before);
-    // A vector takes every text.
-    let _always = write!(head, "{number}");
 }
 
 /// The port of a URL, where it is not the one that its scheme implies.

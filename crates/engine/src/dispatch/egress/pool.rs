@@ -5,6 +5,7 @@
 //! next.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,11 +19,33 @@ use super::http1::Http1;
 use super::http2::Http2;
 
 /// Where a connection leads, and whose it is.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone)]
 pub(super) struct Origin {
-    pub(super) https: bool,
-    pub(super) authority: Authority,
+    https: bool,
+    authority: Authority,
     runtime: Id,
+}
+
+impl Origin {
+    /// The authority as it is spelled, in one piece: its own hash and comparison go letter by letter, for the sake of
+    /// spellings that a registered URL no longer has.
+    fn parts(&self) -> (bool, &str, Id) {
+        (self.https, self.authority.as_str(), self.runtime)
+    }
+}
+
+impl PartialEq for Origin {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts() == other.parts()
+    }
+}
+
+impl Eq for Origin {}
+
+impl Hash for Origin {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.parts().hash(hasher);
+    }
 }
 
 impl Origin {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use http_body_util::{BodyExt as _, Full};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::time::timeout;
@@ -200,7 +200,11 @@ impl Inner {
         let mut http = http::Request::new(Full::new(request.body.clone()));
         *http.method_mut() = Method::POST;
         http.uri_mut().clone_from(&request.uri);
-        http.headers_mut().clone_from(&request.headers);
+        for (name, value) in request.headers.iter() {
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+                http.headers_mut().insert(name, value);
+            }
+        }
         let response = match two.send(http).await {
             Ok(response) => response,
             Err(mut error) => {
