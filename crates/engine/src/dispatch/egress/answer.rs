@@ -228,7 +228,7 @@ struct Head {
 impl Head {
     fn read(response: &httparse::Response<'_, '_>) -> Result<Self, &'static str> {
         let status = response.code.unwrap_or_default();
-        let mut reusable = response.version == Some(1) && status != 101;
+        let mut reusable = response.version == Some(1);
         let (mut retry_after, mut length, mut coded, mut chunked) = (None, None, false, false);
         for header in response.headers.iter() {
             let named = |name: &str| header.name.eq_ignore_ascii_case(name);
@@ -262,7 +262,8 @@ impl Head {
             _ => Next::ToTheEnd,
         };
         // Two ways to say where it ends may be read in two ways (RFC 9112, section 6.3).
-        reusable &= !(coded && length.is_some()) && !matches!(next, Next::ToTheEnd) && status != 101;
+        let ambiguous = coded && length.is_some();
+        reusable &= !ambiguous && !matches!(next, Next::ToTheEnd) && status != 101;
         Ok(Self { retry_after, reusable, next })
     }
 }

@@ -1,3 +1,5 @@
+//! Answers as bytes: where they end, what is kept of them, and what is none.
+
 use proptest::prelude::*;
 
 use super::*;
