@@ -1,5 +1,6 @@
 //! Receivers that stop at each step of an exchange: the one deadline holds over all of them.
 
+use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -103,4 +104,23 @@ async fn an_answer_before_the_request_is_read_is_an_answer() {
     let body = vec![b'a'; LARGE_BYTES];
     let answer = post(&transport(options()), &url, body, AMPLE_MS).await.result.unwrap();
     assert_eq!(answer.status, 413);
+}
+
+#[tokio::test]
+async fn an_answer_before_a_reset_is_an_answer() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    // A thread of its own: the reset comes while the request is being written.
+    std::thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            let _read = stream.read(&mut [0; 100]);
+            let _written = stream.write_all(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n");
+        }
+    });
+    let transport = transport(options());
+    let body = bytes::Bytes::from(vec![b'a'; LARGE_BYTES]);
+    for _ in 0..50 {
+        let answer = post(&transport, &url, body.clone(), AMPLE_MS).await.result.unwrap();
+        assert_eq!(answer.status, 413);
+    }
 }

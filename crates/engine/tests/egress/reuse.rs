@@ -1,7 +1,10 @@
 //! Connections that are kept: used again, given up in time, and never a way to another's answer.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt as _;
@@ -52,6 +55,41 @@ async fn what_is_sent_after_an_answer_is_never_the_next_requests_answer() {
         let status = result.as_ref().map(|answer| answer.status);
         assert!(matches!(status, Ok(200)) || result.is_err(), "{result:?}");
     }
+}
+
+#[tokio::test]
+async fn what_came_meanwhile_is_seen_by_a_task_that_has_used_up_its_turn() {
+    let (stray, mut strays) = mpsc::channel(1);
+    let url = receiver(move |mut stream, number| {
+        let stray = stray.clone();
+        async move {
+            while read_request(&mut stream).await {
+                write(&mut stream, OK).await;
+                if number == 1 {
+                    // Once the answer was read, and is not in one piece with this.
+                    stray.send(stream).await.unwrap();
+                    return;
+                }
+            }
+        }
+    })
+    .await;
+    let transport = transport(options());
+    assert_eq!(post(&transport, &url, "{}", AMPLE_MS).await.result.unwrap().status, 200);
+    let mut first = strays.recv().await.unwrap();
+    write(&mut first, "HTTP/1.1 299 Stray\r\nContent-Length: 0\r\n\r\n").await;
+    // The runtime looks at its sockets in between.
+    for _ in 0..3 {
+        tokio::task::yield_now().await;
+    }
+    let mut next = pin!(post(&transport, &url, "{}", AMPLE_MS));
+    let result = poll_fn(|context| {
+        while pin!(tokio::task::consume_budget()).poll(context).is_ready() {}
+        next.as_mut().poll(context)
+    });
+    let early = futures_util::poll!(result);
+    let result = if let Poll::Ready(exchange) = early { exchange } else { next.await }.result;
+    assert_eq!(result.unwrap().status, 200);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use tokio::net::TcpListener;
 use vai_webhooks_engine::transport::{FailureKind, Headers, Request};
 
 use crate::bench::{receiver, write};
-use crate::direct::{AMPLE_MS, options, post, transport};
+use crate::direct::{AMPLE_MS, options, post, read_head, transport};
 use crate::late::SHORT_MS;
 
 #[tokio::test]
@@ -27,6 +27,27 @@ async fn a_body_in_broken_chunks_is_a_protocol_failure_with_its_status() {
     .await;
     let failure = post(&transport(options()), &url, "{}", AMPLE_MS).await.result.unwrap_err();
     assert_eq!((failure.kind, failure.status), (FailureKind::Protocol, Some(200)), "{failure:?}");
+}
+
+#[tokio::test]
+async fn the_host_is_told_as_it_stands_in_the_url_without_its_user() {
+    for (bound, host, path) in [("[::1]:0", "[::1]", "/"), ("127.0.0.1:0", "me:pw@127.0.0.1", "")] {
+        let listener = TcpListener::bind(bound).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let url = format!("http://{host}:{port}{path}");
+        let served = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let head = read_head(&mut stream).await.unwrap();
+            write(&mut stream, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+            head
+        };
+        let transport = transport(options());
+        let (head, exchange) = tokio::join!(served, post(&transport, &url, "{}", AMPLE_MS));
+        assert_eq!(exchange.result.unwrap().status, 200);
+        let host = host.trim_start_matches("me:pw@");
+        let begin = format!("POST /?token=s3cr3t HTTP/1.1\r\nhost: {host}:{port}\r\ncontent-length: 2\r\n");
+        assert!(head.starts_with(&begin), "{head}");
+    }
 }
 
 #[test]

@@ -15,6 +15,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf as _, Bytes};
 use http::Uri;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
+use tokio::task::unconstrained;
 
 use super::answer::{Limits, Reading};
 use super::send::Progress;
@@ -53,11 +54,12 @@ impl Http1 {
     /// Whether it is as it was when it was kept: the other side may have closed it, or said something that nobody asked
     /// for.
     pub(super) async fn is_quiet(&mut self) -> bool {
-        poll_fn(|context| {
+        // A task that has used up its turn is told to wait by every socket: that is no quiet.
+        unconstrained(poll_fn(|context| {
             let mut byte = [0; 1];
             let read = Pin::new(&mut self.stream).poll_read(context, &mut ReadBuf::new(&mut byte));
             Poll::Ready(read.is_pending())
-        })
+        }))
         .await
     }
 
@@ -82,29 +84,24 @@ impl Http1 {
         reading: &mut Reading,
         progress: &mut Progress,
     ) -> Poll<Result<(), Fault>> {
-        let mut failed = None;
-        if let Poll::Ready(Err(error)) = unsent.poll_send(&mut self.stream, context) {
+        if unsent.failed.is_none()
+            && let Poll::Ready(Err(error)) = unsent.poll_send(&mut self.stream, context)
+        {
             if !unsent.began {
                 return Poll::Ready(Err(Fault::Unsent));
             }
-            // It may have been answered all the same.
-            failed = Some(error);
+            // It may have been answered all the same: what was said is read to its end.
+            unsent.failed = Some(error);
         }
+        let failed = unsent.failed.as_ref();
         loop {
             let mut space = [MaybeUninit::uninit(); READ_BYTES];
             let mut buffer = ReadBuf::uninit(&mut space);
             let read = Pin::new(&mut self.stream).poll_read(context, &mut buffer);
             let over = match read {
-                Poll::Pending => match &failed {
-                    None => return Poll::Pending,
-                    Some(error) => reading.end(Some(error)).map(|()| true),
-                },
-                Poll::Ready(Err(error)) => {
-                    reading.end(Some(failed.as_ref().unwrap_or(&error))).map(|()| true)
-                }
-                Poll::Ready(Ok(())) if buffer.filled().is_empty() => {
-                    reading.end(failed.as_ref()).map(|()| true)
-                }
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Err(error)) => reading.end(Some(failed.unwrap_or(&error))).map(|()| true),
+                Poll::Ready(Ok(())) if buffer.filled().is_empty() => reading.end(failed).map(|()| true),
                 Poll::Ready(Ok(())) => reading.take(buffer.filled()),
             };
             progress.status = reading.status();
@@ -122,6 +119,8 @@ struct Unsent {
     body: Bytes,
     began: bool,
     flushed: bool,
+    /// Why the rest of it cannot be sent.
+    failed: Option<io::Error>,
 }
 
 impl Unsent {
@@ -129,7 +128,7 @@ impl Unsent {
         let small = request.body.len() <= SMALL_BYTES;
         let behind = if small { &request.body[..] } else { &[] };
         let body = if small { Bytes::new() } else { request.body.clone() };
-        Self { head: head(request, behind), body, began: false, flushed: false }
+        Self { head: head(request, behind), body, began: false, flushed: false, failed: None }
     }
 
     fn is_sent(&self) -> bool {
@@ -138,6 +137,8 @@ impl Unsent {
 
     fn poll_send(&mut self, stream: &mut Stream, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.head.is_empty() || !self.body.is_empty() {
+            // TLS may have sent a part of what it gives an error for.
+            self.began |= stream.is_tls();
             let stream = Pin::new(&mut *stream);
             let written = if self.body.is_empty() {
                 stream.poll_write(context, &self.head)

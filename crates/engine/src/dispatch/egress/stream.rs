@@ -24,6 +24,10 @@ pub(super) enum Io {
 }
 
 impl Stream {
+    pub(super) const fn is_tls(&self) -> bool {
+        matches!(self.io, Io::Tls(_))
+    }
+
     /// Whether both sides agreed on HTTP/2.
     pub(super) fn is_http2(&self) -> bool {
         match &self.io {
