@@ -161,7 +161,9 @@ impl Reading {
                     return Ok(bytes);
                 }
                 Ok(httparse::Status::Partial) if bytes.len() <= HEAD_BYTES_MAX => {
-                    bytes.clone_into(&mut self.head);
+                    // Empty lines before it are none of it, and would be looked at again with each that comes.
+                    let begin = bytes.iter().position(|byte| !b"\r\n".contains(byte)).unwrap_or(bytes.len());
+                    bytes[begin..].clone_into(&mut self.head);
                     return Ok(&[]);
                 }
                 Ok(_) => return Err(self.broken(format_args!("a head of more than {HEAD_BYTES_MAX} bytes"))),
@@ -228,7 +230,10 @@ struct Head {
 impl Head {
     fn read(response: &httparse::Response<'_, '_>) -> Result<Self, &'static str> {
         let status = response.code.unwrap_or_default();
-        let mut reusable = response.version == Some(1);
+        if status < 100 {
+            return Err("a status that is none");
+        }
+        let (mut reusable, mut closes) = (response.version == Some(1), false);
         let (mut retry_after, mut length, mut coded, mut chunked) = (None, None, false, false);
         for header in response.headers.iter() {
             let named = |name: &str| header.name.eq_ignore_ascii_case(name);
@@ -244,7 +249,8 @@ impl Head {
                 chunked = tokens().next_back().is_some_and(|it| it.eq_ignore_ascii_case(b"chunked"));
             } else if named("connection") {
                 let says = |word: &[u8]| tokens().any(|it| it.eq_ignore_ascii_case(word));
-                reusable = !says(b"close") && (reusable || says(b"keep-alive"));
+                closes |= says(b"close");
+                reusable |= says(b"keep-alive");
             } else if named("retry-after") && retry_after.is_none() {
                 let text = std::str::from_utf8(header.value).ok();
                 let text = text.filter(|it| it.bytes().all(|byte| (b' '..0x7f).contains(&byte)));
@@ -263,7 +269,7 @@ impl Head {
         };
         // Two ways to say where it ends may be read in two ways (RFC 9112, section 6.3).
         let ambiguous = coded && length.is_some();
-        reusable &= !ambiguous && !matches!(next, Next::ToTheEnd) && status != 101;
+        reusable &= !closes && !ambiguous && !matches!(next, Next::ToTheEnd) && status != 101;
         Ok(Self { retry_after, reusable, next })
     }
 }

@@ -5,8 +5,10 @@
 
 use super::HEAD_BYTES_MAX;
 
-/// Bytes of sizes, extensions and trailers in one answer, beside its data.
+/// Bytes of sizes, extensions and trailers in one answer, beside its data and a plain size for each chunk of it.
 const ASIDE_BYTES_MAX: usize = HEAD_BYTES_MAX;
+/// What a plain size takes, with the line ends of its chunk.
+const PLAIN_BYTES: usize = 8;
 
 /// Where in a body of chunks the next byte belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +75,9 @@ impl Chunks {
             *bytes = rest;
             self.at = self.step(byte)?;
             self.aside_bytes += 1;
+            if self.at == At::Data {
+                self.aside_bytes = self.aside_bytes.saturating_sub(PLAIN_BYTES);
+            }
             if self.aside_bytes > ASIDE_BYTES_MAX {
                 return Err("more of chunks than of their data");
             }
@@ -155,6 +160,13 @@ mod tests {
         let mut endless = b"1;".to_vec();
         endless.resize(ASIDE_BYTES_MAX + 1, b'a');
         assert!(read(&[&endless]).is_err());
+    }
+
+    #[test]
+    fn many_small_chunks_are_a_body_and_what_costs_more_than_it_carries_is_none() {
+        let small = b"0001\r\na\r\n".repeat(40_000);
+        assert_eq!(read(&[&small]).unwrap().0.len(), 40_000);
+        assert!(read(&[&b"000000000001;aaaaaaaaaaa\r\na\r\n".repeat(40_000)]).is_err());
     }
 
     proptest! {

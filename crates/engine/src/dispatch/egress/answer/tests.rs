@@ -40,6 +40,12 @@ fn a_body_ends_where_its_head_says() {
         ("HTTP/1.1 200 OK\r\n\r\nto the end", 200, "to the end", false),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nok", 200, "ok", false),
         ("HTTP/1.1 200 OK\r\nConnection: x, Close\r\nContent-Length: 2\r\n\r\nok", 200, "ok", false),
+        (
+            "HTTP/1.1 200 OK\r\nConnection: close\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok",
+            200,
+            "ok",
+            false,
+        ),
         ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 299 Stray", 200, "ok", false),
         ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n ", 200, "", false),
         ("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", 200, "ok", false),
@@ -63,6 +69,7 @@ fn what_can_be_read_in_two_ways_or_is_no_http_is_a_protocol_failure() {
     let endless = format!("HTTP/1.1 200 OK\r\nX: {}", "a".repeat(HEAD_BYTES_MAX));
     for (text, status) in [
         ("\x16\x03\x01 hello\r\n\r\n", None),
+        ("HTTP/1.1 099 What\r\nContent-Length: 0\r\n\r\n", None),
         ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok", None),
         ("HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\nok", None),
         ("HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nok", None),
@@ -108,6 +115,16 @@ fn a_head_that_comes_byte_by_byte_is_looked_at_once() {
     let head = format!("HTTP/1.1 200 OK\r\nX: {}\r\nContent-Length: 0\r\n\r\n", "a".repeat(60_000));
     let parts: Vec<&[u8]> = head.as_bytes().chunks(1).collect();
     assert_eq!(read(&parts).unwrap().0.status, 200);
+}
+
+#[test]
+fn empty_lines_before_an_answer_are_not_kept() {
+    let mut reading = Reading::new(LIMITS);
+    for part in [&b"\r\n\r\n"[..], b"\r", b"\n\r\n"] {
+        assert_eq!(reading.take(part), Ok(false));
+        assert_eq!(reading.head, b"");
+    }
+    assert_eq!(reading.take(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), Ok(true));
 }
 
 proptest! {
