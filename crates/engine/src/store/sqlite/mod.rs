@@ -22,6 +22,7 @@ mod schema;
 mod scripts;
 mod statements;
 mod stats;
+mod sync;
 mod tenants;
 mod types;
 mod webhooks;

@@ -88,6 +88,8 @@ struct State {
     rows: usize,
     /// Since when the oldest write in the group that is being committed has waited.
     committing_since: Option<Duration>,
+    /// The same for what is committed and not on disk yet.
+    syncing_since: Option<Duration>,
     closed: bool,
     /// Whether the writer sleeps until anything comes.
     idle: bool,
@@ -111,6 +113,7 @@ impl Default for Queue {
             bytes: 0,
             rows: 0,
             committing_since: None,
+            syncing_since: None,
             closed: false,
             idle: false,
             lingering: false,
@@ -138,13 +141,14 @@ impl Queue {
     }
 
     /// The next group, into `group`; `false` where the queue is closed and empty. `last` is the size of
-    /// the group before in rows, `now` the clock. Answers with the size of this one.
+    /// the group before in rows, `now` the clock. Answers with the size of this one, and since when its oldest write has
+    /// waited.
     pub(super) fn take(
         &self,
         group: &mut Vec<Waiting>,
         last: usize,
         now: impl Fn() -> Duration,
-    ) -> Option<usize> {
+    ) -> Option<(usize, Option<Duration>)> {
         let mut state = self.lock();
         state.committing_since = None;
         loop {
@@ -167,12 +171,22 @@ impl Queue {
         let rows = state.pop_results(group) + state.pop_calls(group);
         state.rows -= rows;
         state.committing_since = group.iter().map(|waiting| waiting.since).min();
-        Some(rows)
+        Some((rows, state.committing_since))
+    }
+
+    /// What is being brought to the disk has waited since then; `None` where nothing is.
+    pub(super) fn syncing(&self, since: Option<Duration>) {
+        self.lock().syncing_since = since;
     }
 
     /// How long the oldest write that is not answered has waited.
     pub(super) fn waited(&self, now: Duration) -> Duration {
         self.lock().oldest().map_or(Duration::ZERO, |since| now.saturating_sub(since))
+    }
+
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().is_empty()
     }
 
     /// Takes nothing more.
@@ -258,15 +272,19 @@ impl State {
     fn oldest(&self) -> Option<Duration> {
         let calls = self.calls.values().filter_map(|calls| calls.waiting.front());
         let waiting = calls.chain(self.results.front()).map(|waiting| waiting.since);
-        waiting.chain(self.committing_since).min()
+        waiting.chain(self.written_since()).min()
+    }
+
+    /// Since when the oldest of what was taken and is not on disk has waited.
+    fn written_since(&self) -> Option<Duration> {
+        self.committing_since.into_iter().chain(self.syncing_since).min()
     }
 
     fn refuses(&self, tenant: Option<TenantId>, bytes: usize, now: Duration) -> bool {
         let own = self.calls.get(&tenant);
         let (own_len, own_bytes) = own.map_or((0, 0), |calls| (calls.waiting.len(), calls.bytes));
         let since = own.and_then(|calls| calls.waiting.front()).map(|front| front.since);
-        let waited =
-            since.or(self.committing_since).map_or(Duration::ZERO, |since| now.saturating_sub(since));
+        let waited = since.or(self.written_since()).map_or(Duration::ZERO, |since| now.saturating_sub(since));
         // An event that is over the limit alone has its place where nothing else waits.
         let no_bytes = self.bytes > 0 && own_bytes + bytes > BYTES_MAX.saturating_sub(self.bytes);
         no_bytes || own_len >= CALLS_MAX.saturating_sub(self.calls_len) || waited > WAIT_MAX

@@ -4,7 +4,7 @@
 //! is answered before its commit; hooks are told in commit order and before the answers; after a failed
 //! write or commit nothing is written any more, since what the disk holds is then unknown.
 //! A change of a webhook ends its group, so that what follows is matched against it.
-//! Read `group.rs` next.
+//! Read `sync.rs` next.
 
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
@@ -19,9 +19,10 @@ use super::ledger;
 use super::prompt::Prompt;
 use super::queue::{Kind, NotTaken, Queue, Waiting};
 use super::statements::Statements;
+use super::sync::{Sync, Unsynced};
 
 use crate::clock::Clock;
-use crate::store::{Committed, Hooks, Later, StoreError};
+use crate::store::{Hooks, Later, StoreError};
 
 /// One write.
 pub(super) trait Write: Send {
@@ -134,36 +135,55 @@ impl Thread {
     fn run(mut self, prompt: Prompt) {
         let mut waiting = Vec::new();
         let mut group: Option<Group<'_>> = None;
+        let mut sync = None;
         let mut prompt = Some(prompt);
         let mut last = 0;
-        while let Some(rows) = self.queue.take(&mut waiting, last, || self.clock.elapsed()) {
+        while let Some((rows, since)) = self.queue.take(&mut waiting, last, || self.clock.elapsed()) {
             last = rows;
             let Some(hooks) = self.hooks.get() else {
                 waiting.drain(..).for_each(|it| it.write.answer(Err(StoreError::Closed)));
                 continue;
             };
             let mut writes = waiting.drain(..).map(|it| it.write).peekable();
-            let group = match self.group_of(&mut group, &mut prompt, hooks) {
-                Ok(group) => group,
+            let made = self.group_of(&mut group, &mut prompt, hooks);
+            let made = made.and_then(|group| Ok((group, self.sync_of(&mut sync, hooks)?)));
+            let (group, sync) = match made {
+                Ok(made) => made,
                 Err(error) => {
                     writes.for_each(|write| write.answer(Err(error.clone())));
                     return self.fail(&error, hooks);
                 }
             };
             while writes.peek().is_some() {
-                if let Err(error) = self.group(&mut writes, group) {
+                if let Err(error) = self.group(&mut writes, since, group, sync) {
                     writes.for_each(|write| write.answer(Err(error.clone())));
                     self.fail(&error, hooks);
                     return;
                 }
             }
         }
+        // Everything is told and answered before this ends.
+        drop(sync);
         let wrote = group.map(|mut group| group.prompt.write_last(&self.connection));
         if wrote.is_some() {
             let _unfinished = ledger::fold_all(&mut self.connection);
         }
         // The log is folded into the file, so that a copy of the one file is a copy of the store.
         let _unfinished = self.connection.pragma_update(None, "wal_checkpoint", "TRUNCATE");
+    }
+
+    /// What gets commits to the disk, made for the first of them.
+    fn sync_of<'s>(
+        &self,
+        sync: &'s mut Option<Sync>,
+        hooks: &Arc<dyn Hooks>,
+    ) -> Result<&'s Sync, StoreError> {
+        if sync.is_none() {
+            let path = self.connection.path().ok_or(StoreError::Closed)?;
+            let made = Sync::start(path.as_ref(), Arc::clone(&self.queue), Arc::clone(hooks));
+            *sync = Some(made.map_err(|error| StoreError::Failed(error.to_string()))?);
+        }
+        sync.as_ref().ok_or(StoreError::Closed)
     }
 
     /// What all groups have, made for the first of them.
@@ -182,42 +202,30 @@ impl Thread {
         group.as_mut().ok_or(StoreError::Closed)
     }
 
-    /// One transaction, from its first write to its last answer.
+    /// One transaction, from its first write to its commit; when that is on disk, it is told and answered.
     fn group(
         &self,
         writes: &mut impl Iterator<Item = Box<dyn Write>>,
-        group: &mut Group,
+        since: Option<Duration>,
+        group: &mut Group<'_>,
+        sync: &Sync,
     ) -> Result<(), StoreError> {
         let mut written = Vec::with_capacity(64);
         if let Err(error) = self.fill(writes, group, &mut written) {
             // Nothing of a group that failed may stay. Should the rollback fail too, closing the
-            // connection does it.
+            // connection does it. What was committed before may be good.
             let _rolled_back = self.connection.execute_batch("ROLLBACK");
+            let _told = sync.drain();
             let error = StoreError::Failed(error.to_string());
             for write in written {
                 write.answer(Err(error.clone()));
             }
             return Err(error);
         }
-        for webhook in group.webhooks.drain(..) {
-            group.hooks.webhook_changed(webhook);
-        }
-        for change in group.catalog.drain(..) {
-            group.hooks.catalog_changed(change);
-        }
-        for (webhook, delta) in group.ledger.take() {
-            if delta.pending != 0 {
-                group.hooks.pending_changed(webhook, delta.pending);
-            }
-        }
-        let Committed { fresh, due, reopened } = &group.committed;
-        if !fresh.is_empty() || !due.is_empty() || !reopened.is_empty() {
-            group.hooks.committed(std::mem::take(&mut group.committed));
-        }
-        for write in written {
-            write.answer(Ok(()));
-        }
-        Ok(())
+        let changes = group.ends || !group.webhooks.is_empty() || !group.catalog.is_empty();
+        sync.push(Unsynced::of(group, since, written), changes || self.queue.is_empty())?;
+        // What follows is matched against what changed.
+        if changes { sync.drain() } else { Ok(()) }
     }
 
     fn fill(
