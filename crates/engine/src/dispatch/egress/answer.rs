@@ -2,36 +2,21 @@
 //!
 //! A function of bytes, without a socket: the head by httparse, the body by its length, in chunks, or to the end of the
 //! connection. Invariants: what is ambiguous is an error (two lengths, a length that is none); memory is bounded by the
-//! limits, whatever comes; nothing behind an answer is ever taken for a part of the next one. Read `chunks.rs` next.
+//! limits, whatever comes; nothing behind an answer is ever taken for a part of the next one. Read `head.rs` next.
 
 use std::mem::MaybeUninit;
 
 use bytes::Bytes;
 
-use super::chunks::Chunks;
+use super::head::{Head, Next};
 use super::{HEAD_BYTES_MAX, HEADERS_MAX};
 use crate::dispatch::transport::{Answer, Failure, FailureKind};
-
-/// The longest `Retry-After` that is looked at, in bytes.
-pub(super) const RETRY_AFTER_BYTES_MAX: usize = 100;
 
 /// How much of an answer's body is read, and kept for the log, in bytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     pub(super) read: usize,
     pub(super) kept: usize,
-}
-
-/// What comes next.
-#[derive(Debug)]
-enum Next {
-    Head,
-    /// So many bytes of a body.
-    Sized(u64),
-    Chunks(Chunks),
-    /// A body that ends with its connection.
-    ToTheEnd,
-    Nothing,
 }
 
 /// An answer that is being read.
@@ -218,66 +203,6 @@ impl Reading {
             }
         }
     }
-}
-
-/// What a head says that matters here.
-struct Head {
-    retry_after: Option<String>,
-    reusable: bool,
-    next: Next,
-}
-
-impl Head {
-    fn read(response: &httparse::Response<'_, '_>) -> Result<Self, &'static str> {
-        let status = response.code.unwrap_or_default();
-        if status < 100 {
-            return Err("a status that is none");
-        }
-        let (mut reusable, mut closes) = (response.version == Some(1), false);
-        let (mut retry_after, mut length, mut coded, mut chunked) = (None, None, false, false);
-        for header in response.headers.iter() {
-            let named = |name: &str| header.name.eq_ignore_ascii_case(name);
-            let tokens = || header.value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-            if named("content-length") {
-                let this = decimal(header.value).ok_or("a Content-Length that is no number")?;
-                if length.is_some_and(|other| other != this) {
-                    return Err("two lengths");
-                }
-                length = Some(this);
-            } else if named("transfer-encoding") {
-                coded = true;
-                chunked = tokens().next_back().is_some_and(|it| it.eq_ignore_ascii_case(b"chunked"));
-            } else if named("connection") {
-                let says = |word: &[u8]| tokens().any(|it| it.eq_ignore_ascii_case(word));
-                closes |= says(b"close");
-                reusable |= says(b"keep-alive");
-            } else if named("retry-after") && retry_after.is_none() {
-                let text = std::str::from_utf8(header.value).ok();
-                let text = text.filter(|it| it.bytes().all(|byte| (b' '..0x7f).contains(&byte)));
-                retry_after = text.filter(|it| it.len() <= RETRY_AFTER_BYTES_MAX).map(str::to_owned);
-            }
-        }
-        let next = match length {
-            _ if matches!(status, 101 | 204 | 304) => Next::Nothing,
-            _ if coded && response.version != Some(1) => {
-                return Err("an encoding that HTTP/1.0 does not have");
-            }
-            _ if chunked => Next::Chunks(Chunks::new()),
-            Some(0) if !coded => Next::Nothing,
-            Some(length) if !coded => Next::Sized(length),
-            _ => Next::ToTheEnd,
-        };
-        // Two ways to say where it ends may be read in two ways (RFC 9112, section 6.3).
-        let ambiguous = coded && length.is_some();
-        reusable &= !closes && !ambiguous && !matches!(next, Next::ToTheEnd) && status != 101;
-        Ok(Self { retry_after, reusable, next })
-    }
-}
-
-fn decimal(value: &[u8]) -> Option<u64> {
-    let digits = value.trim_ascii();
-    let all = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
-    std::str::from_utf8(digits).ok().filter(|_| all)?.parse().ok()
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! One HTTP/1.1 connection: a request out, its answer in, by whoever has the connection.
 //!
 //! It exists so that an exchange is one future of its shard: no task, no channel to another one, no buffer for what
-//! comes and goes in one piece, as nearly everything does. The answer is read while the request is still on its way, so that a
-//! receiver may refuse a large one at once. A connection that is kept is looked at by nobody; what happened to it meanwhile is seen when it is
-//! used again. Read `answer.rs` next.
+//! comes and goes in one piece, as nearly everything does. The answer is read while the request is still on its way, so
+//! that a receiver may refuse a large one at once. A connection that is kept is looked at by nobody; what happened to it
+//! meanwhile is seen when it is used again. Read `answer.rs` next.
 
 use std::future::poll_fn;
 use std::io;

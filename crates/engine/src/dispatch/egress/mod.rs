@@ -9,6 +9,7 @@ mod answer;
 mod chunks;
 mod connect;
 mod failed;
+mod head;
 mod http1;
 mod http2;
 mod policy;

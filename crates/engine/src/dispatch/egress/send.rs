@@ -12,15 +12,16 @@ use std::time::Duration;
 use bytes::BytesMut;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use http::{HeaderName, HeaderValue, Method, header};
 use http_body_util::{BodyExt as _, Full};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::time::timeout;
 
 use super::EgressOptions;
-use super::answer::{Limits, RETRY_AFTER_BYTES_MAX};
+use super::answer::Limits;
 use super::connect::Connector;
 use super::failed::{broke_off, ended, failure, late};
+use super::head::text_of_retry_after;
 use super::http1::{Fault, Http1};
 use super::http2::Http2;
 use super::pool::{Conn, Origin, Pool};
@@ -218,7 +219,8 @@ impl Inner {
         };
         let status = response.status().as_u16();
         progress.status = Some(status);
-        let retry_after = retry_after(response.headers());
+        let retry_after =
+            response.headers().get(header::RETRY_AFTER).and_then(|it| text_of_retry_after(it.as_bytes()));
         let mut body = response.into_body();
         let mut kept = BytesMut::new();
         let mut read = 0_usize;
@@ -241,9 +243,4 @@ fn shared(origin: &Origin, two: Http2, progress: &mut Progress) -> Conn {
     progress.address = Some(two.peer);
     progress.shared = Some((origin.clone(), two.clone()));
     Conn::Two(two)
-}
-
-fn retry_after(headers: &HeaderMap) -> Option<String> {
-    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
-    (text.len() <= RETRY_AFTER_BYTES_MAX).then(|| text.to_owned())
 }

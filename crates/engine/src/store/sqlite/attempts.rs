@@ -30,11 +30,7 @@ impl LastAddress {
 
 /// Keeps one attempt. The same number again means that the attempt before was never recorded here, as
 /// after a crash: the newer one stands.
-pub(super) fn insert(
-    _connection: &Connection,
-    group: &mut Group<'_>,
-    settlement: &Settlement,
-) -> rusqlite::Result<()> {
+pub(super) fn insert(group: &mut Group<'_>, settlement: &Settlement) -> rusqlite::Result<()> {
     let Settlement { webhook, attempt: key, event, number, .. } = *settlement;
     group.ledger.attempt(webhook, AttemptOf { key, event, number });
     let exchanged = &settlement.exchanged;

@@ -79,7 +79,7 @@ pub(super) fn settle(
     settlement: &Settlement,
 ) -> rusqlite::Result<()> {
     let Settlement { event, webhook, number: made, state, .. } = settlement;
-    super::attempts::insert(connection, group, settlement)?;
+    super::attempts::insert(group, settlement)?;
     group.prompt.saw(settlement.attempt.0);
     let row = row_state(connection, *event, *webhook)?;
     let (due, form) = scripts::due_or_held(connection, settlement)?;

@@ -1,7 +1,7 @@
 //! Getting commits to the disk, beside the writer.
 //!
-//! A sync takes as long as many transactions do, and in it the writer would only wait: here a thread of its own waits, while
-//! the writer goes on with the next group. One sync is for all commits before it. Why it is as good as SQLite's own
+//! A sync takes as long as many transactions do, and in it the writer would only wait: here a thread of its own waits,
+//! while the writer goes on with the next group. One sync is for all commits before it. Why it is as good as SQLite's own
 //! (`synchronous=FULL`): `docs/adr/0002-store.md`. Invariants: nothing of a group is told or answered before a sync that
 //! began after its commit; groups are told and answered in the order of their commits; after a failed sync everything is
 //! answered with the failure. Read `group.rs` next.

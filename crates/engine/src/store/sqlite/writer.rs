@@ -1,7 +1,7 @@
-//! The one writer: it takes whatever waits into one transaction, commits, then answers all.
+//! The one writer: it takes whatever waits into one transaction and commits; `sync.rs` answers when that is on disk.
 //!
 //! It exists because a commit costs a sync of the disk, which many writes can share. Invariants: nothing
-//! is answered before its commit; hooks are told in commit order and before the answers; after a failed
+//! is answered before its commit is on disk; hooks are told in commit order and before the answers; after a failed
 //! write or commit nothing is written any more, since what the disk holds is then unknown.
 //! A change of a webhook ends its group, so that what follows is matched against it.
 //! Read `sync.rs` next.
@@ -20,7 +20,6 @@ use super::prompt::Prompt;
 use super::queue::{Kind, NotTaken, Queue, Waiting};
 use super::statements::Statements;
 use super::sync::{Sync, Unsynced};
-
 use crate::clock::Clock;
 use crate::store::{Hooks, Later, StoreError};
 
@@ -88,7 +87,7 @@ impl Writer {
         let _already = self.hooks.set(hooks);
     }
 
-    /// Queues a write and resolves after the commit that holds it.
+    /// Queues a write and resolves when the commit that holds it is on disk.
     pub(super) fn write<T, F>(&self, kind: Kind, write: F) -> Later<T>
     where
         F: FnOnce(&Connection, &mut Group) -> rusqlite::Result<T> + Send + 'static,
