@@ -35,11 +35,16 @@ pub struct WebhookNo(pub u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Realm(pub u32);
 
+/// The time that is in a key, to the millisecond.
+fn time_of(key: i64) -> UnixMs {
+    UnixMs((key >> (NODE_BITS + COUNTER_BITS)) + EPOCH_MS)
+}
+
 impl EventKey {
     /// The time that is in the key, to the millisecond: when the event was accepted.
     #[must_use]
     pub fn at(self) -> UnixMs {
-        UnixMs((self.0 >> (NODE_BITS + COUNTER_BITS)) + EPOCH_MS)
+        time_of(self.0)
     }
 
     /// The lowest key of an event that is accepted at this time.
@@ -68,6 +73,11 @@ impl EventKey {
 }
 
 impl AttemptKey {
+    /// The time that is in the key, to the millisecond: when the attempt started, or a little later.
+    pub(crate) fn at(self) -> UnixMs {
+        time_of(self.0)
+    }
+
     /// The public id.
     #[must_use]
     pub fn id(self, realm: Realm) -> AttemptId {

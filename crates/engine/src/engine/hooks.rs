@@ -12,6 +12,7 @@ use crate::catalog::{CatalogChange, LiveCatalog};
 use crate::dispatch::inbox::Inbox;
 use crate::key::WebhookNo;
 use crate::store::{AcceptEvent, Committed, Hooks, Route, StoreError, StoredWebhook, Target};
+use crate::tenant::TenantId;
 use crate::webhook::live::Live;
 use crate::webhook::registry::Registry;
 use crate::webhook::{Form, WebhookStatus};
@@ -51,6 +52,10 @@ impl Hooks for EngineHooks {
             Target { webhook: live.stored.no, place, form: Form::of(&live.stored.config) }
         };
         Route { targets: found.targets.into_iter().map(target).collect(), nowhere: found.nowhere }
+    }
+
+    fn is_crowded(&self, tenant: TenantId) -> bool {
+        self.registry.is_crowded(tenant)
     }
 
     fn webhook_changed(&self, webhook: StoredWebhook) {

@@ -89,15 +89,15 @@ impl std::fmt::Debug for Redacted {
 }
 
 impl EngineOptions {
-    /// The defaults, with the store in `data_dir`: public addresses only, one sending thread for every
-    /// two processors.
+    /// The defaults, with the store in `data_dir`: public addresses only, one sending thread for each
+    /// processor.
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             data_dir: data_dir.into(),
             egress_allow: Vec::new(),
             extra_roots: Vec::new(),
-            shards: (processors / 2).max(1),
+            shards: processors,
             backlog_max: BACKLOG_MAX,
             disk_reserve_bytes: DISK_RESERVE_BYTES,
             public_url: None,

@@ -1,5 +1,5 @@
-//! How many deliveries are pending, for each webhook and its tenant: so that a tenant that posts more than its
-//! receivers take is told so, and nobody else.
+//! How many deliveries are pending, for each webhook and its tenant, and how many webhooks of a tenant are crowded: so that
+//! a tenant that posts more than its receivers take is told so, and nobody else.
 //!
 //! Changed by the store's writer after each commit, read by whoever accepts events: a count of a moment ago is good
 //! enough, since the limit is there to bound the disk, not to be met exactly. Invariant: a tenant's count is the sum of
@@ -10,12 +10,20 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 /// What a tenant's webhooks have pending together.
 #[derive(Debug, Default)]
-pub(crate) struct OfTenant(AtomicI64);
+pub(crate) struct OfTenant {
+    pending: AtomicI64,
+    crowded: AtomicI64,
+}
 
 impl OfTenant {
     /// So many deliveries.
     pub(crate) fn pending(&self) -> u64 {
-        u64::try_from(self.0.load(Ordering::Relaxed)).unwrap_or_default()
+        u64::try_from(self.pending.load(Ordering::Relaxed)).unwrap_or_default()
+    }
+
+    /// Whether any webhook is crowded: see `room.rs`.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.crowded.load(Ordering::Relaxed) > 0
     }
 }
 
@@ -35,13 +43,18 @@ impl Backlog {
     /// So many more are pending, or fewer.
     pub(crate) fn change(&self, more: i64) {
         self.own.fetch_add(more, Ordering::Relaxed);
-        self.of_tenant.0.fetch_add(more, Ordering::Relaxed);
+        self.of_tenant.pending.fetch_add(more, Ordering::Relaxed);
+    }
+
+    /// The webhook has become crowded, or is so no more.
+    pub(crate) fn set_crowded(&self, crowded: bool) {
+        self.of_tenant.crowded.fetch_add(if crowded { 1 } else { -1 }, Ordering::Relaxed);
     }
 
     /// The webhook is deleted: what it had pending is nobody's any more.
     pub(crate) fn drop_all(&self) {
         let own = self.own.swap(0, Ordering::Relaxed);
-        self.of_tenant.0.fetch_sub(own, Ordering::Relaxed);
+        self.of_tenant.pending.fetch_sub(own, Ordering::Relaxed);
     }
 }
 

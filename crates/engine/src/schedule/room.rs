@@ -3,8 +3,9 @@
 //! It exists so that the store's writer knows, at the moment of the commit, whether a delivery can be
 //! handed over in memory or must be read back from disk. Invariants: what is handed over is bounded for
 //! each webhook and for all of them together; a webhook that is behind gets everything from disk, so that
-//! old deliveries go before new ones. Its pending deliveries are counted here too, for its tenant's limit. Read
-//! `backlog.rs` next.
+//! old deliveries go before new ones. A webhook with so much in memory that it is about to fall behind is crowded: its
+//! tenant's calls are held up for a moment (`store/sqlite/queue.rs`), since what must be written down and read back is
+//! delivered later. Its pending deliveries are counted here too, for its tenant's limit. Read `backlog.rs` next.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,11 +13,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use super::backlog::Backlog;
 
 /// Deliveries of one webhook that may be in memory with their events.
-const DELIVERIES_MAX: usize = 1_024;
+const DELIVERIES_MAX: usize = 4_096;
+/// With so many it is crowded. What is left is for the calls of one group, so that none of them is too many.
+const CROWDED: usize = 2_048;
 /// Bytes of bodies of one webhook that may be in memory, roughly: the one that crosses it is taken.
 const BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Deliveries of all webhooks that may be in memory.
-const ALL_DELIVERIES_MAX: usize = 65_536;
+const ALL_DELIVERIES_MAX: usize = 131_072;
 /// Bytes of bodies of all webhooks that may be in memory, roughly.
 const ALL_BYTES_MAX: usize = 64 * 1024 * 1024;
 
@@ -29,6 +32,8 @@ pub(crate) struct Memory(Taken);
 pub(crate) struct Room {
     taken: Taken,
     behind: AtomicBool,
+    /// Whether its tenant was told that it is.
+    crowded: AtomicBool,
     all: Arc<Memory>,
     /// Its pending deliveries, within those of its tenant.
     pub(crate) backlog: Backlog,
@@ -45,6 +50,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.room.taken.remove(self.bytes);
         self.room.all.0.remove(self.bytes);
+        self.room.tell_crowded();
     }
 }
 
@@ -85,6 +91,7 @@ impl Room {
         free.then(|| {
             self.taken.add(bytes);
             self.all.0.add(bytes);
+            self.tell_crowded();
             Place { room: Arc::clone(self), bytes }
         })
     }
@@ -92,6 +99,20 @@ impl Room {
     /// Says whether deliveries on disk are due that are not in memory.
     pub(crate) fn set_behind(&self, behind: bool) {
         self.behind.store(behind, Ordering::Relaxed);
+        self.tell_crowded();
+    }
+
+    /// Tells the tenant where that has changed. Two at once may tell it wrongly, until the next place is taken or given
+    /// back.
+    fn tell_crowded(&self) {
+        let crowded = !self.behind.load(Ordering::Relaxed)
+            && (self.taken.deliveries.load(Ordering::Relaxed) >= CROWDED
+                || self.taken.bytes.load(Ordering::Relaxed) >= BYTES_MAX / 2);
+        if self.crowded.load(Ordering::Relaxed) != crowded
+            && self.crowded.swap(crowded, Ordering::Relaxed) != crowded
+        {
+            self.backlog.set_crowded(crowded);
+        }
     }
 }
 

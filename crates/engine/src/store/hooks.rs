@@ -11,6 +11,7 @@ use vai_webhooks_wire::UnixMs;
 use super::{AcceptEvent, Place, Route, Sendable, StoreError, StoredWebhook};
 use crate::catalog::CatalogChange;
 use crate::key::{EventKey, WebhookNo};
+use crate::tenant::TenantId;
 use crate::webhook::Form;
 
 /// What a store tells the engine about its own commits.
@@ -18,6 +19,9 @@ pub trait Hooks: Send + Sync {
     /// Where an event goes, as of the last commit. What is answered with a place in memory will be in
     /// [`Committed::fresh`].
     fn route(&self, event: &AcceptEvent) -> Route;
+    /// Whether new events of this tenant had better wait a moment: one of its webhooks has so much in memory that it is
+    /// about to fall behind.
+    fn is_crowded(&self, tenant: TenantId) -> bool;
     /// A webhook was changed. Called before the change is answered and before anything later is committed.
     fn webhook_changed(&self, webhook: StoredWebhook);
     /// The catalog was changed, or whether events are held against it. Called as `webhook_changed` is.

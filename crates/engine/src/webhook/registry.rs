@@ -89,6 +89,11 @@ impl Registry {
         self.index(tenant).map_or(0, |index| index.backlog.pending())
     }
 
+    /// Whether a webhook of this tenant has so much in memory that it is about to fall behind.
+    pub(crate) fn is_crowded(&self, tenant: TenantId) -> bool {
+        self.index(tenant).is_some_and(|index| index.backlog.is_crowded())
+    }
+
     /// Puts in one webhook as it was just committed, in place of its former self. Deleted ones are
     /// taken out. Called by one thread at a time, the store's writer.
     pub(crate) fn apply(&self, stored: StoredWebhook) -> Result<(), Damaged> {

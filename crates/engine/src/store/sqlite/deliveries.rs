@@ -11,8 +11,9 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use vai_webhooks_wire::UnixMs;
 
-use super::fates::fates;
+use super::fates::{Fate, with_rows};
 use super::group::Group;
+use super::prompt::Prompt;
 use super::{columns, scripts};
 use crate::event::DeliveryState;
 use crate::key::{EventKey, Realm, WebhookNo};
@@ -79,16 +80,43 @@ pub(super) fn settle(
     settlement: &Settlement,
 ) -> rusqlite::Result<()> {
     let Settlement { event, webhook, number: made, state, .. } = settlement;
-    super::attempts::insert(group, settlement)?;
+    let row = match group.prompt.remove(*event, *webhook) {
+        true => None,
+        false => row_state(connection, *event, *webhook)?,
+    };
+    match row {
+        // The attempt alone says it.
+        None if *state == DeliveryState::Delivered && *made == 1 => {}
+        _ => move_row(connection, row, settlement)?,
+    }
     group.prompt.saw(settlement.attempt.0);
-    let row = row_state(connection, *event, *webhook)?;
+    let stats = super::attempts::insert(group, settlement)?;
+    stats.attempts += 1;
+    if !settlement.exchanged.delivered() && *state != DeliveryState::Dropped {
+        stats.last_failed_ms = Some(settlement.ended_at.0);
+    }
+    if matches!(row, None | Some(DeliveryState::Pending)) {
+        if *state == DeliveryState::Delivered {
+            stats.last_sent_ms = Some(settlement.ended_at.0);
+        }
+        stats.count(DeliveryState::Pending, -1);
+        stats.count(*state, 1);
+    }
+    Ok(())
+}
+
+/// Writes what an attempt means for a delivery into its row, which is in this state, or is not there yet.
+fn move_row(
+    connection: &Connection,
+    row: Option<DeliveryState>,
+    settlement: &Settlement,
+) -> rusqlite::Result<()> {
+    let Settlement { event, webhook, number: made, state, .. } = settlement;
     let (due, form) = scripts::due_or_held(connection, settlement)?;
     let due = due.map(|at| at.0);
     let values =
         params![event.0, webhook.0, number(*state), made, due, settlement.note, form.map(Form::number)];
     match row {
-        // The attempt alone says it.
-        None if *state == DeliveryState::Delivered && *made == 1 => {}
         None => {
             let insert =
                 "INSERT INTO deliveries (event, webhook, state, attempts, attempts_before, due_ms, note, version)
@@ -107,21 +135,6 @@ pub(super) fn settle(
             connection.prepare_cached(update)?.execute(params![event.0, webhook.0, made])?;
         }
     }
-    if row.is_none() {
-        group.prompt.remove(*event);
-    }
-    let stats = group.ledger.counts(*webhook);
-    stats.attempts += 1;
-    if !settlement.exchanged.delivered() && *state != DeliveryState::Dropped {
-        stats.last_failed_ms = Some(settlement.ended_at.0);
-    }
-    if matches!(row, None | Some(DeliveryState::Pending)) {
-        if *state == DeliveryState::Delivered {
-            stats.last_sent_ms = Some(settlement.ended_at.0);
-        }
-        stats.count(DeliveryState::Pending, -1);
-        stats.count(*state, 1);
-    }
     Ok(())
 }
 
@@ -129,23 +142,10 @@ pub(super) fn settle(
 /// have waited for the same commit.
 pub(super) fn park(connection: &Connection, group: &mut Group, parked: Parked) -> rusqlite::Result<()> {
     let Parked { event, webhook, due } = parked;
-    if row_state(connection, event, webhook)?.is_none() && !was_delivered_at_once(connection, event, webhook)?
-    {
+    if group.prompt.remove(event, webhook) {
         insert_row(connection, event, webhook, due, form_without_row(connection, event, webhook)?)?;
-        group.prompt.remove(event);
     }
     Ok(())
-}
-
-/// Whether a delivery that has no row is over.
-fn was_delivered_at_once(
-    connection: &Connection,
-    event: EventKey,
-    webhook: WebhookNo,
-) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached("SELECT 1 FROM attempts WHERE event = ?1 AND webhook = ?2 AND number = 1")?
-        .exists(params![event.0, webhook.0])
 }
 
 /// The form of a delivery that has no row: its event's own row says it.
@@ -154,10 +154,39 @@ fn form_without_row(
     event: EventKey,
     webhook: WebhookNo,
 ) -> rusqlite::Result<Option<Form>> {
+    Ok(target(connection, event, webhook)?.flatten())
+}
+
+/// The form of an event's delivery to this webhook, by the event's own row; `None` where it did not go there.
+fn target(
+    connection: &Connection,
+    event: EventKey,
+    webhook: WebhookNo,
+) -> rusqlite::Result<Option<Option<Form>>> {
     let targets: Option<Vec<u8>> = connection
         .prepare_cached("SELECT targets FROM events WHERE key = ?1")?
         .query_row([event.0], |row| row.get(0))?;
-    Ok(columns::targets_of(targets.as_deref()).find(|(it, _)| *it == webhook).and_then(|(_, form)| form))
+    Ok(columns::targets_of(targets.as_deref()).find(|(it, _)| *it == webhook).map(|(_, form)| form))
+}
+
+/// Where a delivery stands, for the writer: what the group has written so far is not all in the tables.
+fn fate(
+    connection: &Connection,
+    prompt: &Prompt,
+    event: EventKey,
+    webhook: WebhookNo,
+) -> rusqlite::Result<Option<Fate>> {
+    if let Some(fate) = with_rows(connection, event)?.into_iter().find(|it| it.webhook == webhook) {
+        return Ok(Some(fate));
+    }
+    let form = target(connection, event, webhook)?;
+    Ok(form.map(|form| {
+        let mut fate = Fate::without_row(webhook, form);
+        if !prompt.has(event, webhook) {
+            fate.was_tried();
+        }
+        fate
+    }))
 }
 
 /// Makes a delivery due now, with all its attempts before it: a final one again, a new one where there
@@ -169,10 +198,7 @@ pub(super) fn reopen(
     webhook: WebhookNo,
     now: UnixMs,
 ) -> rusqlite::Result<()> {
-    let targets: Option<Vec<u8>> = connection
-        .prepare_cached("SELECT targets FROM events WHERE key = ?1")?
-        .query_row([event.0], |row| row.get(0))?;
-    let before = fates(connection, event, targets.as_deref())?.into_iter().find(|it| it.webhook == webhook);
+    let before = fate(connection, &group.prompt, event, webhook)?;
     let attempts = before.as_ref().map_or(0, |fate| fate.attempts);
     // A delivery stays with the form that it had, so that it has the same bytes; one that is held or new gets
     // the one that the webhook has now.
@@ -192,9 +218,7 @@ pub(super) fn reopen(
             before.as_ref().is_some_and(|it| !it.has_row),
             before.as_ref().and_then(|it| it.form).map(Form::number)
         ])?;
-    if before.as_ref().is_some_and(|fate| !fate.has_row && fate.state == DeliveryState::Pending) {
-        group.prompt.remove(event);
-    }
+    group.prompt.remove(event, webhook);
     let stats = group.ledger.counts(webhook);
     if let Some(before) = before {
         stats.count(before.state, -1);

@@ -10,6 +10,7 @@ use vai_webhooks_wire::{EventId, UnixMs};
 
 use super::columns::{self, BY_ID, id_of};
 use super::deliveries;
+use super::fates::Fate;
 use super::group::Group;
 use super::ledger::{self, Of};
 use crate::event::{DeliveryCounts, DeliveryState, Event, EventSummary, Nowhere};
@@ -39,7 +40,7 @@ pub(super) fn accept(
     for Target { webhook, place, form } in route.targets {
         group.ledger.counts(webhook).pending += 1;
         if let Some(place) = place {
-            group.prompt.add(key, 1);
+            group.prompt.add(key, webhook);
             group.committed.fresh.push(Fresh { webhook, event: Arc::clone(&new.event), place, form });
         } else {
             deliveries::insert_row(connection, key, webhook, due, form)?;
@@ -104,10 +105,11 @@ pub(super) fn key_of(
 
 const SUMMARY: &str = "key, type, timestamp_ms, deliver_at_ms, dedupe, nowhere, targets";
 
-fn summary(connection: &Connection, row: &Row<'_>, realm: Realm) -> rusqlite::Result<EventSummary> {
+/// An event's summary without the counts of its deliveries, and its `targets`.
+fn summary(row: &Row<'_>, realm: Realm) -> rusqlite::Result<(EventSummary, Option<Vec<u8>>)> {
     let key = EventKey(row.get(0)?);
     let nowhere = row.get_ref(5)?.as_str_or_null()?;
-    Ok(EventSummary {
+    let summary = EventSummary {
         position: key,
         id: id_of(key, row.get_ref(4)?.as_str_or_null()?, realm),
         event_type: row.get(1)?,
@@ -115,26 +117,32 @@ fn summary(connection: &Connection, row: &Row<'_>, realm: Realm) -> rusqlite::Re
         accepted_at: key.at(),
         deliver_at: row.get::<_, Option<i64>>(3)?.map(UnixMs),
         nowhere: nowhere.and_then(Nowhere::named),
-        deliveries: counts(connection, key, row.get_ref(6)?.as_blob_or_null()?)?,
-    })
+        deliveries: DeliveryCounts::default(),
+    };
+    Ok((summary, row.get(6)?))
 }
 
-fn counts(
+/// The same summaries with the counts of their deliveries.
+fn counted(
     connection: &Connection,
-    key: EventKey,
-    targets: Option<&[u8]>,
-) -> rusqlite::Result<DeliveryCounts> {
-    let mut counts = DeliveryCounts::default();
-    for fate in super::fates::fates(connection, key, targets)? {
-        *match fate.state {
-            DeliveryState::Pending => &mut counts.pending,
-            DeliveryState::Delivered => &mut counts.delivered,
-            DeliveryState::Exhausted | DeliveryState::Rejected => &mut counts.failed,
-            DeliveryState::Cancelled => &mut counts.cancelled,
-            DeliveryState::Dropped => &mut counts.dropped,
-        } += 1;
-    }
-    Ok(counts)
+    summaries: Vec<(EventSummary, Option<Vec<u8>>)>,
+) -> rusqlite::Result<Vec<EventSummary>> {
+    let events = summaries.iter().map(|(summary, targets)| (summary.position, targets.as_deref()));
+    let fates = super::fates::fates(connection, events)?;
+    let count = |((mut summary, _), fates): ((EventSummary, _), Vec<Fate>)| {
+        let counts = &mut summary.deliveries;
+        for fate in fates {
+            *match fate.state {
+                DeliveryState::Pending => &mut counts.pending,
+                DeliveryState::Delivered => &mut counts.delivered,
+                DeliveryState::Exhausted | DeliveryState::Rejected => &mut counts.failed,
+                DeliveryState::Cancelled => &mut counts.cancelled,
+                DeliveryState::Dropped => &mut counts.dropped,
+            } += 1;
+        }
+        summary
+    };
+    Ok(summaries.into_iter().zip(fates).map(count).collect())
 }
 
 /// A tenant's events, newest first.
@@ -147,21 +155,11 @@ pub(super) fn list(
 ) -> rusqlite::Result<Vec<EventSummary>> {
     let snapshot = connection.unchecked_transaction()?;
     let before = before.unwrap_or(EventKey(i64::MAX));
-    let mut statement = snapshot.prepare_cached(
-        "SELECT key FROM events_of WHERE tenant = ?1 AND key < ?2 ORDER BY key DESC LIMIT ?3",
-    )?;
-    let most = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows = statement.query_map(params![tenant.0, before.0, most], |row| row.get(0).map(EventKey))?;
-    let mut found: Vec<EventKey> = rows.collect::<rusqlite::Result<_>>()?;
-    ledger::logged(
-        &snapshot,
-        |of| of == Of::Tenant(tenant),
-        |_, entry| found.extend(entry.events.iter().filter(|key| **key < before)),
-    )?;
-    found.sort_unstable_by_key(|key| std::cmp::Reverse(*key));
-    found.truncate(limit);
+    let found = ledger::newest(&snapshot, Of::Tenant(tenant), before.0, limit)?;
     let mut statement = snapshot.prepare_cached(&format!("SELECT {SUMMARY} FROM events WHERE key = ?1"))?;
-    found.into_iter().map(|key| statement.query_row([key.0], |row| summary(&snapshot, row, realm))).collect()
+    let summary = |key: i64| statement.query_row([key], |row| summary(row, realm));
+    let summaries = found.into_iter().map(|(key, _)| key).map(summary).collect::<rusqlite::Result<_>>()?;
+    counted(&snapshot, summaries)
 }
 
 /// One event of a tenant.
@@ -171,12 +169,15 @@ pub(super) fn get(
     key: EventKey,
     realm: Realm,
 ) -> rusqlite::Result<Option<Event>> {
+    let snapshot = connection.unchecked_transaction()?;
     let sql = format!("SELECT {SUMMARY}, body FROM events WHERE key = ?1 AND tenant = ?2");
-    connection
+    let found = snapshot
         .prepare_cached(&sql)?
         .query_row(params![key.0, tenant.0], |row| {
-            let body = row.get_ref(7)?.as_blob()?.to_vec().into();
-            Ok(Event { summary: summary(connection, row, realm)?, body })
+            Ok((summary(row, realm)?, row.get_ref(7)?.as_blob()?.to_vec()))
         })
-        .optional()
+        .optional()?;
+    let Some((summary, body)) = found else { return Ok(None) };
+    let summary = counted(&snapshot, vec![summary])?.pop();
+    Ok(summary.map(|summary| Event { summary, body: body.into() }))
 }

@@ -1,6 +1,7 @@
-//! What is kept by webhook and by tenant: counts, and which attempts and events are whose.
+//! What is kept by webhook and by tenant: counts, a webhook's attempts, a tenant's events.
 //!
-//! These tables are not ordered by time. A group that is for a few of them changes their rows at once. One that is for
+//! Attempts and events are records in chunks, a row for all that one group has of one webhook or tenant. These tables are
+//! not ordered by time. A group that is for a few of them changes their rows at once. One that is for
 //! many would touch a page or two for nearly every event, in every commit; it appends its entries to a log instead, one
 //! row for the whole group, and they are folded into the tables later: each webhook and tenant once for many groups, a
 //! slice in each commit. Invariants: what is known is the tables and what the log holds beyond them, at every commit;
@@ -8,20 +9,25 @@
 //! bounded. Read `entry.rs` next, and `stats.rs` for how both are read.
 
 mod entry;
+mod read;
+pub(super) mod records;
+pub(super) mod varint;
 
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, TransactionBehavior, params};
 
-pub(super) use self::entry::{AttemptOf, Entry, Of};
+pub(super) use self::entry::{Entry, Of, counts};
+pub(super) use self::read::{between, logged, newest};
+pub(super) use self::records::Records;
 use super::stats::{self, Delta};
-use crate::key::{ByNumber, EventKey, WebhookNo};
+use crate::key::{AttemptKey, ByNumber, EventKey, WebhookNo};
 use crate::tenant::TenantId;
 
 /// A group that is for no more webhooks and tenants than this changes their rows at once.
 const AT_ONCE_MAX: usize = 32;
-/// Rows that the log's entries stand for, beyond which they are folded.
-const LOGGED_MAX: usize = 131_072;
+/// Bytes of the log's entries, roughly, beyond which they are folded.
+const LOGGED_MAX: usize = 8 * 1024 * 1024;
 /// A fold takes so many commits at most.
 const FOLD_COMMITS_MAX: usize = 256;
 /// Webhooks and tenants that are folded in one commit at least.
@@ -36,8 +42,8 @@ pub(super) struct Ledger {
     changed: ByNumber<Of, Entry>,
     /// In the log, where it is not being folded.
     logged: BTreeMap<Of, Entry>,
-    /// For how many rows that stands.
-    logged_rows: usize,
+    /// How many bytes that is, roughly.
+    logged_bytes: usize,
     /// The number of the log's last row.
     last_no: i64,
     fold: Option<Fold>,
@@ -57,14 +63,21 @@ impl Ledger {
         &mut self.changed.entry(Of::Webhook(webhook)).or_default().counts
     }
 
-    /// An attempt was made at this webhook.
-    pub(super) fn attempt(&mut self, webhook: WebhookNo, attempt: AttemptOf) {
-        self.changed.entry(Of::Webhook(webhook)).or_default().attempts.push(attempt);
+    /// An attempt was made at this webhook; `write` appends the content of its record.
+    pub(super) fn attempt(
+        &mut self,
+        webhook: WebhookNo,
+        attempt: AttemptKey,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> &mut Delta {
+        let entry = self.changed.entry(Of::Webhook(webhook)).or_default();
+        entry.records.push(attempt.0, write);
+        &mut entry.counts
     }
 
     /// An event of this tenant was accepted.
     pub(super) fn event(&mut self, tenant: TenantId, event: EventKey) {
-        self.changed.entry(Of::Tenant(tenant)).or_default().events.push(event);
+        self.changed.entry(Of::Tenant(tenant)).or_default().records.push(event.0, |_| ());
     }
 
     /// Writes what the group changed.
@@ -86,11 +99,11 @@ impl Ledger {
     }
 
     fn log(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        let mut bytes = Vec::with_capacity(self.changed.len() * 48);
+        let mut bytes = Vec::with_capacity(self.changed.len() * 64);
         for (of, entry) in &self.changed {
             entry.encode(*of, &mut bytes);
-            self.logged.entry(*of).or_default().add(entry);
-            self.logged_rows += 1 + entry.attempts.len() + entry.events.len();
+            self.logged.entry(*of).or_default().add(&entry.counts, entry.records.bytes());
+            self.logged_bytes += entry.weight();
         }
         self.last_no += 1;
         connection
@@ -101,9 +114,9 @@ impl Ledger {
 
     /// One slice of a fold, where there is one or it is time.
     fn fold(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        if self.fold.is_none() && self.logged_rows > LOGGED_MAX {
+        if self.fold.is_none() && self.logged_bytes > LOGGED_MAX {
             let rest = std::mem::take(&mut self.logged);
-            self.logged_rows = 0;
+            self.logged_bytes = 0;
             let slice = (rest.len() / FOLD_COMMITS_MAX).max(FOLD_SLICE_MIN);
             self.fold = Some(Fold { rest, slice, upto: self.last_no });
         }
@@ -132,23 +145,21 @@ fn put<'a>(
     connection: &Connection,
     entries: impl Iterator<Item = (&'a Of, &'a Entry)>,
 ) -> rusqlite::Result<()> {
-    let mut attempts = connection
-        .prepare_cached("INSERT INTO attempts_of (webhook, key, event, number) VALUES (?1, ?2, ?3, ?4)")?;
-    let mut events = connection.prepare_cached("INSERT INTO events_of (tenant, key) VALUES (?1, ?2)")?;
     for (of, entry) in entries {
-        match of {
-            Of::Webhook(webhook) => {
-                stats::add(connection, *webhook, &entry.counts)?;
-                for AttemptOf { key, event, number } in &entry.attempts {
-                    attempts.execute(params![webhook.0, key.0, event.0, number])?;
-                }
-            }
-            Of::Tenant(tenant) => {
-                for key in &entry.events {
-                    events.execute(params![tenant.0, key.0])?;
-                }
-            }
+        if let Of::Webhook(webhook) = of {
+            stats::add(connection, *webhook, &entry.counts)?;
         }
+        put_records(connection, *of, &entry.records)?;
+    }
+    Ok(())
+}
+
+/// Writes records into their table.
+pub(super) fn put_records(connection: &Connection, of: Of, records: &Records) -> rusqlite::Result<()> {
+    let mut insert =
+        connection.prepare_cached("INSERT INTO ledger (of, last, records) VALUES (?1, ?2, ?3)")?;
+    for (last, records) in records.chunks() {
+        insert.execute(params![of.number(), last, records])?;
     }
     Ok(())
 }
@@ -161,38 +172,11 @@ fn put_progress(connection: &Connection, upto: i64, done: i64) -> rusqlite::Resu
     Ok(())
 }
 
-fn progress(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
-    connection
-        .prepare_cached("SELECT coalesce((SELECT value FROM meta WHERE name = ?1), 0)")?
-        .query_row([name], |row| row.get(0))
-}
-
-/// What the log holds beyond the tables, of those that are wanted. To be read in one transaction with the tables.
-pub(super) fn logged(
-    connection: &Connection,
-    wanted: impl Fn(Of) -> bool,
-    mut each: impl FnMut(Of, &Entry),
-) -> rusqlite::Result<()> {
-    let (upto, done) =
-        (progress(connection, "ledger_folded_upto")?, progress(connection, "ledger_folded_done")?);
-    let mut statement = connection.prepare_cached("SELECT no, entries FROM ledger_log ORDER BY no")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let (no, mut bytes): (i64, &[u8]) = (row.get(0)?, row.get_ref(1)?.as_blob()?);
-        while let Some((of, entry)) = Entry::decode(&mut bytes) {
-            if (no > upto || of.number() > done) && wanted(of) {
-                each(of, &entry);
-            }
-        }
-    }
-    Ok(())
-}
-
 /// Folds all of the log: when the store is opened or closed.
 pub(super) fn fold_all(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut all: BTreeMap<Of, Entry> = BTreeMap::new();
-    logged(&transaction, |_| true, |of, entry| all.entry(of).or_default().add(entry))?;
+    logged(&transaction, |_| true, |it| all.entry(it.of).or_default().add(&it.counts, it.records))?;
     put(&transaction, all.iter())?;
     transaction.execute("DELETE FROM ledger_log", [])?;
     put_progress(&transaction, 0, 0)?;

@@ -101,9 +101,9 @@ impl SqliteStore {
         };
         let calls = readers("vai-store-reader", CALL_READERS)?;
         let dispatch = readers("vai-store-due", DISPATCH_READERS)?;
+        ledger::fold_all(&mut writer).map_err(sqlite)?;
         prompt::recover(&mut writer).map_err(sqlite)?;
         scripts::recover(&writer, clock.now()).map_err(sqlite)?;
-        ledger::fold_all(&mut writer).map_err(sqlite)?;
         match checkpoint::start(&mut writer, &path) {
             Ok(()) => {}
             Err(checkpoint::Error::Sqlite(source)) => return Err(sqlite(source)),

@@ -6,13 +6,15 @@
 //! Invariant: every event with a prompt delivery that is not settled has a key of at least
 //! `recover_from`, which is on disk before anything below it is forgotten. Read `deliveries.rs` next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use rusqlite::{Connection, TransactionBehavior, params};
 
+use super::attempts::taken::taken;
 use super::columns::targets_of;
 use super::deliveries;
 use crate::key::{EventKey, WebhookNo, millis_later};
+use crate::webhook::Form;
 
 /// How far behind the newest key an event's key may be when it is written, in milliseconds: what waited
 /// longer is refused.
@@ -20,9 +22,12 @@ const LATE_MS: i64 = 5_000;
 /// Keys are counted by spans of about this many milliseconds.
 const SPAN_MS: i64 = 1_000;
 
-/// Prompt deliveries that are not settled, counted by spans of their events' keys.
+/// Prompt deliveries that are not settled.
 #[derive(Debug)]
 pub(super) struct Prompt {
+    /// All of them. They are in memory, so that there are not too many (`schedule/room.rs`).
+    pending: HashSet<(EventKey, WebhookNo), foldhash::fast::RandomState>,
+    /// The same, counted by spans of their events' keys.
     spans: BTreeMap<i64, u32>,
     newest: i64,
     /// `newest` as it was last written.
@@ -32,7 +37,7 @@ pub(super) struct Prompt {
 impl Prompt {
     /// A count that goes on after the key `newest`.
     pub(super) fn after(newest: i64) -> Self {
-        Self { spans: BTreeMap::new(), newest, written: newest }
+        Self { pending: HashSet::default(), spans: BTreeMap::new(), newest, written: newest }
     }
 
     /// Whether an event of this key comes too late to be written.
@@ -45,19 +50,30 @@ impl Prompt {
         self.newest = self.newest.max(key);
     }
 
-    /// An event got so many prompt deliveries.
-    pub(super) fn add(&mut self, key: EventKey, count: u32) {
-        *self.spans.entry(span(key.0)).or_default() += count;
+    /// An event got a prompt delivery to this webhook.
+    pub(super) fn add(&mut self, event: EventKey, webhook: WebhookNo) {
+        if self.pending.insert((event, webhook)) {
+            *self.spans.entry(span(event.0)).or_default() += 1;
+        }
     }
 
-    /// One of an event's prompt deliveries was settled, or got a row.
-    pub(super) fn remove(&mut self, key: EventKey) {
-        if let Some(count) = self.spans.get_mut(&span(key.0)) {
+    /// Whether this is a prompt delivery that is not settled.
+    pub(super) fn has(&self, event: EventKey, webhook: WebhookNo) -> bool {
+        self.pending.contains(&(event, webhook))
+    }
+
+    /// This delivery is settled, or gets a row; `false` where it is no prompt one, or was settled before.
+    pub(super) fn remove(&mut self, event: EventKey, webhook: WebhookNo) -> bool {
+        if !self.pending.remove(&(event, webhook)) {
+            return false;
+        }
+        if let Some(count) = self.spans.get_mut(&span(event.0)) {
             *count -= 1;
             if *count == 0 {
-                self.spans.remove(&span(key.0));
+                self.spans.remove(&span(event.0));
             }
         }
+        true
     }
 
     /// When the oldest one's event was accepted, give or take a second.
@@ -107,28 +123,37 @@ pub(super) fn above_all(connection: &Connection) -> rusqlite::Result<i64> {
 pub(super) fn recover(connection: &mut Connection) -> rusqlite::Result<u64> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut recovered = 0;
-    {
-        let mut events = transaction.prepare(
-            "SELECT key, targets FROM events
-             WHERE key >= (SELECT value FROM meta WHERE name = 'recover_from') AND targets IS NOT NULL",
-        )?;
-        let mut has_row =
-            transaction.prepare("SELECT 1 FROM deliveries WHERE event = ?1 AND webhook = ?2")?;
-        let mut was_tried =
-            transaction.prepare("SELECT 1 FROM attempts WHERE event = ?1 AND webhook = ?2 AND number = 1")?;
-        let mut rows = events.query([])?;
-        while let Some(row) = rows.next()? {
-            let key = EventKey(row.get(0)?);
-            for (WebhookNo(webhook), form) in targets_of(row.get_ref(1)?.as_blob_or_null()?) {
-                if !was_tried.exists(params![key.0, webhook])? && !has_row.exists(params![key.0, webhook])? {
-                    deliveries::insert_row(&transaction, key, WebhookNo(webhook), key.at(), form)?;
-                    recovered += 1;
-                }
-            }
-        }
+    for (event, webhook, form) in without_row(&transaction)? {
+        deliveries::insert_row(&transaction, event, webhook, event.at(), form)?;
+        recovered += 1;
     }
     transaction.commit()?;
     Ok(recovered)
+}
+
+/// The deliveries of events since the mark that are not settled and have no row.
+fn without_row(connection: &Connection) -> rusqlite::Result<Vec<(EventKey, WebhookNo, Option<Form>)>> {
+    let mut events = connection.prepare(
+        "SELECT key, targets FROM events
+         WHERE key >= (SELECT value FROM meta WHERE name = 'recover_from') AND targets IS NOT NULL",
+    )?;
+    let mut has_row = connection.prepare("SELECT 1 FROM deliveries WHERE event = ?1 AND webhook = ?2")?;
+    let mut was_tried =
+        connection.prepare("SELECT 1 FROM attempts WHERE event = ?1 AND webhook = ?2 AND number = 1")?;
+    let mut rows = events.query([])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let event = EventKey(row.get(0)?);
+        for (webhook, form) in targets_of(row.get_ref(1)?.as_blob_or_null()?) {
+            let delivery = params![event.0, webhook.0];
+            if !was_tried.exists(delivery)? && !has_row.exists(delivery)? {
+                found.push((event, webhook, form));
+            }
+        }
+    }
+    let taken = taken(connection, found.iter().map(|(event, webhook, _)| (*event, *webhook)))?;
+    found.retain(|(event, webhook, _)| !taken.contains_key(&(*event, *webhook)));
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -142,14 +167,18 @@ mod tests {
     #[test]
     fn the_oldest_that_is_not_settled_is_known_to_the_second() {
         let mut prompt = Prompt::after(0);
-        prompt.add(at(5_500), 2);
-        prompt.add(at(9_100), 1);
+        let (one, other) = (WebhookNo(1), WebhookNo(2));
+        prompt.add(at(5_500), one);
+        prompt.add(at(5_500), other);
+        prompt.add(at(9_100), one);
         assert_eq!(prompt.oldest(), Some(at(5_000)));
-        prompt.remove(at(5_500));
+        assert!(prompt.remove(at(5_500), one));
+        assert!(!prompt.remove(at(5_500), one), "once");
+        assert!(!prompt.remove(at(9_100), other), "it is none");
         assert_eq!(prompt.oldest(), Some(at(5_000)));
-        prompt.remove(at(5_500));
+        assert!(prompt.remove(at(5_500), other));
         assert_eq!(prompt.oldest(), Some(at(9_000)));
-        prompt.remove(at(9_100));
+        assert!(prompt.remove(at(9_100), one));
         assert_eq!(prompt.oldest(), None);
     }
 

@@ -4,6 +4,8 @@
 //! layout is for stands in `docs/adr/0002-store.md`: keys that grow with time, few secondary indexes,
 //! partial where they can be, the payload written once. Read `writer.rs` next.
 
+mod chunked;
+
 use rusqlite::Connection;
 
 use crate::rng::Rng;
@@ -12,7 +14,7 @@ use crate::rng::Rng;
 pub(super) const APPLICATION_ID: i32 = 0x5641_4957;
 
 /// Each brings the schema from its position to the next version.
-const MIGRATIONS: [&str; 6] = [FIRST, PROMPT, CATALOG, LEDGER, SCRIPTS, LINKS];
+const MIGRATIONS: [&str; 7] = [FIRST, PROMPT, CATALOG, LEDGER, SCRIPTS, LINKS, CHUNKS];
 
 const FIRST: &str = "
 CREATE TABLE meta (
@@ -234,6 +236,19 @@ CREATE TABLE keys (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// Attempts by webhook and events by tenant, in chunks. What `attempts_of`, `events_of` and the log hold is brought here by
+/// `chunked.rs`. An attempt that is whole in its record has no row in `attempts`.
+const CHUNKS: &str = "
+CREATE TABLE ledger (
+    of INTEGER NOT NULL,             -- the webhook; a tenant's number and 2^32
+    last INTEGER NOT NULL,           -- the highest key in it
+    records BLOB NOT NULL,           -- of ledger/records.rs
+    PRIMARY KEY (of, last)
+) STRICT, WITHOUT ROWID;
+";
+/// From this version on the ledger is in chunks.
+const CHUNKED_FROM: i32 = 7;
+
 /// The version that this program writes.
 pub(super) fn version() -> i32 {
     i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX)
@@ -250,6 +265,9 @@ pub(super) fn migrate(connection: &mut Connection, from: i32, rng: &dyn Rng) -> 
     let transaction = connection.transaction()?;
     for migration in MIGRATIONS.iter().skip(usize::try_from(from).unwrap_or_default()) {
         transaction.execute_batch(migration)?;
+    }
+    if from < CHUNKED_FROM {
+        chunked::bring(&transaction)?;
     }
     if from == 0 {
         let realm = u32::from_le_bytes(random(rng));

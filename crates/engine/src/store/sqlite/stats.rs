@@ -99,7 +99,7 @@ pub(super) fn read(connection: &Connection, of: StatsOf) -> rusqlite::Result<Sta
         (StatsOf::All, Of::Webhook(_)) => true,
     };
     let (mut last_sent_ms, mut last_failed_ms) = (sum.last_sent_ms, sum.last_failed_ms);
-    ledger::logged(&snapshot, is_asked_for, |_, entry| {
+    ledger::logged(&snapshot, is_asked_for, |entry| {
         last_sent_ms = last_sent_ms.max(entry.counts.last_sent_ms);
         last_failed_ms = last_failed_ms.max(entry.counts.last_failed_ms);
         sum.add(&entry.counts);

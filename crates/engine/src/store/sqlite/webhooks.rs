@@ -171,7 +171,7 @@ pub(super) fn record_test(
 ) -> rusqlite::Result<()> {
     let targets = columns::targets(std::iter::once((settlement.webhook, settlement.form)));
     events::insert(group, event, &targets, None)?;
-    group.prompt.add(event.event.key, 1);
+    group.prompt.add(event.event.key, settlement.webhook);
     group.ledger.counts(settlement.webhook).pending += 1;
     deliveries::settle(connection, group, settlement)
 }

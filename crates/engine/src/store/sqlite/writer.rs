@@ -137,7 +137,9 @@ impl Thread {
         let mut sync = None;
         let mut prompt = Some(prompt);
         let mut last = 0;
-        while let Some((rows, since)) = self.queue.take(&mut waiting, last, || self.clock.elapsed()) {
+        let crowded = |tenant| self.hooks.get().is_some_and(|hooks| hooks.is_crowded(tenant));
+        let now = || self.clock.elapsed();
+        while let Some((rows, since)) = self.queue.take(&mut waiting, last, now, crowded) {
             last = rows;
             let Some(hooks) = self.hooks.get() else {
                 waiting.drain(..).for_each(|it| it.write.answer(Err(StoreError::Closed)));
@@ -254,7 +256,7 @@ impl Thread {
         hooks.failed(error);
         self.queue.close();
         let mut rest = Vec::new();
-        while self.queue.take(&mut rest, 0, || self.clock.elapsed()).is_some() {
+        while self.queue.take(&mut rest, 0, || self.clock.elapsed(), |_| false).is_some() {
             rest.drain(..).for_each(|it| it.write.answer(Err(error.clone())));
         }
     }

@@ -10,6 +10,7 @@ use crate::attempt::Exchanged;
 use crate::catalog::CatalogChange;
 use crate::key::AttemptKey;
 use crate::store::{AcceptEvent, Committed, Hooks, Route, StatsOf, StoreError, StoredWebhook};
+use crate::tenant::TenantId;
 
 const WEBHOOK: WebhookNo = WebhookNo(1);
 
@@ -19,6 +20,9 @@ struct Nobody;
 impl Hooks for Nobody {
     fn route(&self, _: &AcceptEvent) -> Route {
         Route { targets: Vec::new(), nowhere: None }
+    }
+    fn is_crowded(&self, _: TenantId) -> bool {
+        false
     }
     fn webhook_changed(&self, _: StoredWebhook) {}
     fn catalog_changed(&self, _: CatalogChange) {}
@@ -66,7 +70,7 @@ fn what_was_delivered_while_its_row_waited_for_the_disk_gets_none() {
                 [event.0],
             )
             .unwrap();
-        group.prompt.add(event, 1);
+        group.prompt.add(event, WEBHOOK);
         group.ledger.counts(WEBHOOK).pending += 1;
     }
     // A commit stalls: results wait for the next one, and so does what has been in memory for long by then.

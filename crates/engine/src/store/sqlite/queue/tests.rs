@@ -2,6 +2,7 @@
 
 use rusqlite::Connection;
 
+use super::state::*;
 use super::*;
 use crate::store::StoreError;
 use crate::store::sqlite::group::Group;
@@ -30,7 +31,7 @@ fn result(rows: usize) -> Waiting {
 /// The kinds of the next group, as if the writer came much later.
 fn group(queue: &Queue) -> Vec<Kind> {
     let mut group = Vec::new();
-    queue.take(&mut group, 0, || NOW + Duration::from_secs(1));
+    queue.take(&mut group, 0, || NOW + Duration::from_secs(1), |_| false);
     group.into_iter().map(|waiting| waiting.kind).collect()
 }
 
@@ -110,4 +111,29 @@ fn a_queue_with_nothing_in_it_holds_nothing() {
     let state = queue.lock();
     assert!(state.is_empty() && state.calls.is_empty() && state.turn.is_empty());
     assert_eq!((state.rows, state.bytes, state.calls_len), (0, 0, 0));
+}
+
+#[test]
+fn calls_of_a_crowded_tenant_wait_for_a_moment_and_hold_up_nobody() {
+    let queue = Queue::default();
+    let take = |after: Duration| {
+        let mut group = Vec::new();
+        queue.take(&mut group, 0, || NOW + after, |tenant| tenant.0 == 1);
+        group.into_iter().map(|waiting| waiting.kind).collect::<Vec<_>>()
+    };
+    (0..100).for_each(|_| queue.push(call(1, 1, 1)).unwrap());
+    queue.push(call(2, 1, 1)).unwrap();
+    queue.push(result(1)).unwrap();
+    let group = take(Duration::from_millis(10));
+    assert_eq!((of(1, &group), of(2, &group), group.len()), (0, 1, 2));
+    queue.push(call(2, 1, 1)).unwrap();
+    let group = take(HELD_MAX + HELD_MAX_FOR_ROW);
+    assert_eq!((of(1, &group), of(2, &group)), (100, 1));
+    assert_eq!(queue.lock().held, Held::default());
+}
+
+#[test]
+fn a_large_call_is_held_back_for_longer_but_not_for_ever() {
+    assert_eq!(held_max(call(1, 50, 1).kind), Duration::from_millis(170));
+    assert_eq!(held_max(call(1, 1_000_000, 1).kind), HELD_MAX_IN_ALL);
 }

@@ -5,6 +5,7 @@ use std::sync::mpsc;
 use rusqlite::Connection;
 
 use super::*;
+use crate::tenant::TenantId;
 
 /// What was told and answered, in order.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,6 +20,9 @@ struct Told(mpsc::SyncSender<Said>);
 impl Hooks for Told {
     fn route(&self, _: &crate::store::AcceptEvent) -> crate::store::Route {
         unreachable!("nothing is accepted here")
+    }
+    fn is_crowded(&self, _: TenantId) -> bool {
+        false
     }
     fn webhook_changed(&self, _: StoredWebhook) {}
     fn catalog_changed(&self, _: CatalogChange) {}
