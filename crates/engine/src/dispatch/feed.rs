@@ -23,17 +23,17 @@ impl Shard {
         let letters = self.inbox.take();
         self.closing |= letters.closing;
         self.aborted |= letters.aborted;
-        let now = self.parts.clock.now();
+        self.now = self.parts.clock.now();
         for Fresh { webhook, event, place, form } in letters.committed.fresh {
             self.lane(webhook).offer(event, place, form);
-            self.tend(webhook);
+            self.touch(webhook);
         }
         for (webhook, event) in letters.committed.reopened {
             self.lane(webhook).reopen(event);
             self.tend(webhook);
         }
         for (webhook, due) in letters.committed.due {
-            match due > now {
+            match due > self.now {
                 true => self.due.note(webhook, due),
                 false => self.wake(webhook),
             }
@@ -60,7 +60,7 @@ impl Shard {
 
     /// Wakes webhooks whose time has come, as long as reads keep up.
     pub(super) fn wake_due(&mut self) {
-        let now = self.parts.clock.now();
+        let now = self.now;
         while self.hungry.len() < HUNGRY_MAX
             && let Some(webhook) = self.due.take(now)
         {
@@ -81,7 +81,7 @@ impl Shard {
 
     /// Reads back what is due, for lanes that have room.
     pub(super) fn begin_reading(&mut self) {
-        let now = self.parts.clock.now();
+        let now = self.now;
         while self.reading.len() < READING_MAX
             && let Some(webhook) = self.hungry.pop_front()
         {
@@ -110,7 +110,7 @@ impl Shard {
             Err(error) => {
                 tracing::error!(%error, "due deliveries cannot be read back; trying again");
                 lane.reading_failed();
-                let again = self.parts.clock.now().saturating_add(READ_AGAIN_MS);
+                let again = self.now.saturating_add(READ_AGAIN_MS);
                 self.due.note(webhook, again);
             }
         }

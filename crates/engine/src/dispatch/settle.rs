@@ -23,7 +23,10 @@ const SHAPE_AGAIN_MS: i64 = 30_000;
 pub(super) fn settlement(parts: &Parts, webhook: WebhookNo, ready: &Ready, made: Made) -> Settlement {
     let Made { live, started_at, took, result } = made;
     let number = ready.attempts + 1;
-    let ended_at = parts.clock.now();
+    let ended_at = match result {
+        Ok(_) => started_at.saturating_add(i64::try_from(took.as_millis()).unwrap_or(i64::MAX)),
+        Err(_) => parts.clock.now(),
+    };
     let gone = parts.registry.by_no(webhook).is_none();
     let mut note = None;
     let (state, due, exchanged) = match result {
@@ -113,6 +116,6 @@ impl Shard {
         if let Some(due) = settled.due {
             self.due.note(settled.webhook, due);
         }
-        self.tend(settled.webhook);
+        self.touch(settled.webhook);
     }
 }

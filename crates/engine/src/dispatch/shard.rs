@@ -6,7 +6,7 @@
 //! that is closing starts nothing and ends when everything that ran is settled.
 //! Read `feed.rs`, `tend.rs` and `settle.rs` next.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -19,7 +19,7 @@ use vai_webhooks_wire::UnixMs;
 use super::attempt::{Ended, attempt};
 use super::inbox::Inbox;
 use super::shape::Unsent;
-use crate::key::{EventKey, WebhookNo};
+use crate::key::{ByNumber, EventKey, WebhookNo};
 use crate::outcome::{delivered, strain};
 use crate::parts::Parts;
 use crate::schedule::due::DueTimes;
@@ -62,7 +62,11 @@ pub(super) type Reading = BoxFuture<'static, (WebhookNo, Result<Due, StoreError>
 pub(crate) struct Shard {
     pub(super) parts: Arc<Parts>,
     pub(super) inbox: Arc<Inbox>,
-    pub(super) lanes: HashMap<WebhookNo, Lane>,
+    pub(super) lanes: ByNumber<WebhookNo, Lane>,
+    /// Lanes that anything happened to, which are to be put where they belong.
+    pub(super) touched: Vec<WebhookNo>,
+    /// The time when this round began, or began to wait for anything: read once for all that it does.
+    pub(super) now: UnixMs,
     /// Lanes that may start an attempt, in turn.
     pub(super) turn: Turn,
     /// Attempts under way, by class.
@@ -87,9 +91,11 @@ impl Shard {
     /// A shard that reads from `inbox` and has this to do when it starts.
     pub(crate) fn new(parts: Arc<Parts>, inbox: Arc<Inbox>, due: Vec<(WebhookNo, UnixMs)>) -> Self {
         let mut shard = Self {
+            now: parts.clock.now(),
             parts,
             inbox,
-            lanes: HashMap::new(),
+            lanes: ByNumber::default(),
+            touched: Vec::new(),
             turn: Turn::new(),
             slots: Slots::default(),
             starved: VecDeque::new(),
@@ -114,6 +120,7 @@ impl Shard {
     pub(crate) async fn run(mut self) {
         loop {
             self.take_letters();
+            self.tend_touched();
             if !self.closing {
                 self.wake_due();
                 self.sweep();
@@ -136,6 +143,7 @@ impl Shard {
     /// Waits for anything to happen, and deals with all that has.
     fn poll_anything(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let mut happened = false;
+        self.now = self.parts.clock.now();
         for _ in 0..ROUND_MAX {
             let Poll::Ready(Some(ended)) = self.attempts.poll_next_unpin(context) else { break };
             self.ended(ended);
@@ -163,7 +171,7 @@ impl Shard {
 
     fn start_attempts(&mut self) {
         self.feed_starved();
-        let (now, since) = (self.parts.clock.now(), self.parts.clock.elapsed());
+        let (now, since) = (self.now, self.parts.clock.elapsed());
         while let Some((tenant, webhook)) = self.turn.next() {
             let Some(lane) = self.lanes.get_mut(&webhook) else {
                 self.turn.rest(tenant, webhook);
@@ -181,6 +189,9 @@ impl Shard {
                 self.turn.charge(tenant, webhook, cost_us);
                 self.parts.counters.in_flight.add(1);
                 self.attempts.push(attempt(Arc::clone(&self.parts), webhook, ready).boxed());
+                if lane.may_start(now) {
+                    continue;
+                }
             }
             self.tend(webhook);
         }
@@ -205,7 +216,7 @@ impl Shard {
         self.parts.counters.in_flight.take_away(1);
         let Ended { webhook, ready, made } = ended;
         let event = ready.event.key;
-        let now = self.parts.clock.now();
+        let now = self.now;
         // A lane is there as long as it holds anything.
         let Some(lane) = self.lanes.get_mut(&webhook) else { return };
         self.slots.give_back(lane.class, 1);
@@ -228,12 +239,12 @@ impl Shard {
             }
         };
         self.change(webhook, &change);
-        self.tend(webhook);
+        self.touch(webhook);
     }
 
     /// Looks at what has been in memory for long.
     fn sweep(&mut self) {
-        let now = self.parts.clock.now();
+        let now = self.now;
         match self.sweep_at {
             Some(at) if at > now => return,
             None if self.lanes.is_empty() => return,

@@ -19,10 +19,29 @@ const CANCEL_SLICE: u32 = 500;
 const MEMORY_ALONE_MS: i64 = 2_000;
 
 impl Shard {
+    /// Something happened to a lane: it is put where it belongs before any attempt starts.
+    pub(super) fn touch(&mut self, webhook: WebhookNo) {
+        if let Some(lane) = self.lanes.get_mut(&webhook)
+            && !lane.touched
+        {
+            lane.touched = true;
+            self.touched.push(webhook);
+        }
+    }
+
+    /// Puts all lanes where they belong that anything happened to.
+    pub(super) fn tend_touched(&mut self) {
+        let mut touched = std::mem::take(&mut self.touched);
+        touched.drain(..).for_each(|webhook| self.tend(webhook));
+        // Its memory is used again.
+        self.touched = touched;
+    }
+
     /// Puts a lane where it belongs.
     pub(super) fn tend(&mut self, webhook: WebhookNo) {
         let Some(lane) = self.lanes.get_mut(&webhook) else { return };
-        let now = self.parts.clock.now();
+        lane.touched = false;
+        let now = self.now;
         let mut parked = Vec::new();
         match self.parts.registry.by_no(webhook).map(|live| live.stored.status) {
             Some(WebhookStatus::Active) => {
@@ -126,7 +145,7 @@ impl Shard {
     }
 
     fn cancel_slice(&mut self, webhook: WebhookNo) {
-        let cancel = self.parts.store.cancel(webhook, CANCEL_SLICE, self.parts.clock.now());
+        let cancel = self.parts.store.cancel(webhook, CANCEL_SLICE, self.now);
         let stored = move |result| match result {
             Ok(count) => Stored::Cancelled(webhook, count),
             Err(error) => Stored::Failed(error),
@@ -142,7 +161,7 @@ impl Shard {
             lane.cancelling = false;
             if lane.is_idle() {
                 self.due.forget(webhook);
-                self.join_or_rest(webhook, self.parts.clock.now());
+                self.join_or_rest(webhook, self.now);
             } else {
                 self.tend(webhook);
             }

@@ -4,17 +4,17 @@
 //! must be asked. The deliveries themselves stay on disk. Read `dispatch/shard.rs` next.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
 
 use vai_webhooks_wire::UnixMs;
 
-use crate::key::WebhookNo;
+use crate::key::{ByNumber, WebhookNo};
 
 /// Times at which webhooks must be looked at.
 #[derive(Debug, Default)]
 pub(crate) struct DueTimes {
     /// The valid entry of each webhook.
-    times: HashMap<WebhookNo, UnixMs>,
+    times: ByNumber<WebhookNo, UnixMs>,
     /// All entries; those that are not in `times` are stale and skipped.
     heap: BinaryHeap<Reverse<(UnixMs, WebhookNo)>>,
 }

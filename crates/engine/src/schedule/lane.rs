@@ -7,7 +7,7 @@
 //! nothing to do is not there at all. Read `due.rs` next.
 
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use vai_webhooks_wire::UnixMs;
 use super::circuit::Circuit;
 use super::pace::{Class, Pace};
 use super::room::{Place, Room};
-use crate::key::EventKey;
+use crate::key::{ByNumber, EventKey};
 use crate::outcome::Strain;
 use crate::store::{Due, Ready, Sendable};
 use crate::tenant::TenantId;
@@ -36,7 +36,7 @@ pub(crate) struct Lane {
     ready: VecDeque<Ready>,
     ready_bytes: usize,
     /// Everything in memory: ready, in flight, or waiting for the commit of its result.
-    held: HashMap<EventKey, Held>,
+    held: ByNumber<EventKey, Held>,
     in_flight: u32,
     pace: Pace,
     /// The class that its attempts under way are counted in.
@@ -53,6 +53,8 @@ pub(crate) struct Lane {
     reading: Option<HashSet<EventKey>>,
     /// Whether something came while deliveries were being read back, which the reading may have missed.
     missed: bool,
+    /// Whether anything happened to the lane since it was put where it belongs.
+    pub(crate) touched: bool,
     /// Whether the lane takes its turns.
     pub(crate) joined: bool,
     /// Whether the lane waits for a slot of its class.
@@ -95,7 +97,7 @@ impl Lane {
             tenant,
             ready: VecDeque::new(),
             ready_bytes: 0,
-            held: HashMap::new(),
+            held: ByNumber::default(),
             in_flight: 0,
             pace: Pace::new(),
             class: Class::Unknown,
@@ -106,6 +108,7 @@ impl Lane {
             behind: false,
             reading: None,
             missed: false,
+            touched: false,
             joined: false,
             starved: false,
             hungry: false,

@@ -5,10 +5,8 @@
 //! before it, and put right when it has ended. Invariant: a webhook that is not in memory is not here
 //! either. Read `lane.rs` next.
 
-use std::collections::HashMap;
-
 use super::fair::Fair;
-use crate::key::WebhookNo;
+use crate::key::{ByNumber, WebhookNo};
 use crate::tenant::TenantId;
 
 /// The connection time that one turn is worth, in microseconds.
@@ -18,7 +16,7 @@ const QUANTUM_US: i64 = 5_000;
 #[derive(Debug)]
 pub(crate) struct Turn {
     tenants: Fair<TenantId>,
-    webhooks: HashMap<TenantId, OfTenant>,
+    webhooks: ByNumber<TenantId, OfTenant>,
 }
 
 #[derive(Debug)]
@@ -31,7 +29,7 @@ struct OfTenant {
 impl Turn {
     /// Nobody's turn.
     pub(crate) fn new() -> Self {
-        Self { tenants: Fair::new(QUANTUM_US), webhooks: HashMap::new() }
+        Self { tenants: Fair::new(QUANTUM_US), webhooks: ByNumber::default() }
     }
 
     /// A webhook that was at rest may start attempts.
@@ -91,7 +89,7 @@ mod tests {
         let mut turn = Turn::new();
         (0..100).for_each(|webhook| turn.join(BIG, WebhookNo(webhook)));
         turn.join(SMALL, WebhookNo(1_000));
-        let mut spent = HashMap::new();
+        let mut spent = std::collections::HashMap::new();
         for _ in 0..10_000 {
             let (tenant, webhook) = turn.next().unwrap();
             turn.charge(tenant, webhook, 1_000);
