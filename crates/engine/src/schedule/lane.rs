@@ -195,7 +195,9 @@ impl Lane {
     /// Whether an attempt may start.
     pub(crate) fn may_start(&self, now: UnixMs) -> bool {
         let limit = self.circuit.limit(now).unwrap_or(self.pace.limit());
-        !self.ready.is_empty() && self.in_flight < limit && self.held.len() < UNSETTLED_MAX + READY_MAX
+        // What is ready does not count: a lane full of it, without anything under way, could never start.
+        let unsettled = self.held.len().saturating_sub(self.ready.len());
+        !self.ready.is_empty() && self.in_flight < limit && unsettled < UNSETTLED_MAX
     }
 
     /// Takes the next delivery for an attempt, with what it will cost in connection time, in microseconds.

@@ -231,3 +231,16 @@ fn while_there_is_too_much_in_memory_to_read_back_what_is_due_nothing_new_gets_t
     lane.tell_room();
     assert!(room.reserve(1).is_some());
 }
+
+#[test]
+fn a_lane_that_is_as_full_as_it_can_be_still_starts_attempts() {
+    let room = Arc::<Room>::default();
+    let mut lane = Lane::new(TenantId(1), Arc::clone(&room));
+    lane.wake();
+    assert_eq!(lane.begin_reading(NOW).unwrap().0, READY_MAX);
+    let handed_over = (0..).map_while(|key| Some((key, room.reserve(2)?)));
+    handed_over.for_each(|(key, place)| lane.offer(event(key), place, None));
+    let read = (0..READY_MAX).map(|number| -1 - i64::try_from(number).unwrap()).collect::<Vec<_>>();
+    read_back(&mut lane, &read);
+    assert!(lane.may_start(NOW), "nothing is under way that could make room");
+}
