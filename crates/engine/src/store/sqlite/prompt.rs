@@ -37,7 +37,9 @@ pub(super) struct Prompt {
 impl Prompt {
     /// A count that goes on after the key `newest`.
     pub(super) fn after(newest: i64) -> Self {
-        Self { pending: HashSet::default(), spans: BTreeMap::new(), newest, written: newest }
+        // With the first commit `newest` is written: where the clock is behind, its keys are all within one span, and
+        // after a crash in it they would be given again.
+        Self { pending: HashSet::default(), spans: BTreeMap::new(), newest, written: i64::MIN }
     }
 
     /// Whether an event of this key comes too late to be written.
@@ -158,6 +160,7 @@ fn without_row(connection: &Connection) -> rusqlite::Result<Vec<(EventKey, Webho
 
 #[cfg(test)]
 mod tests {
+    use super::super::schema;
     use super::*;
 
     fn at(ms: i64) -> EventKey {
@@ -188,5 +191,16 @@ mod tests {
         prompt.saw(at(60_000).0);
         assert!(!prompt.is_late(at(60_000 - LATE_MS)));
         assert!(prompt.is_late(at(60_000 - LATE_MS - 1)));
+    }
+    #[test]
+    fn keys_of_a_start_that_was_followed_by_a_crash_are_not_given_again() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut connection, 0, &crate::rng::SystemRng).unwrap();
+        // The clock is behind and no event comes: attempts alone get the next keys.
+        let above = above_all(&connection).unwrap();
+        let mut prompt = Prompt::after(above);
+        prompt.saw(above + 1);
+        prompt.write(&connection).unwrap();
+        assert!(above_all(&connection).unwrap() > above + 1);
     }
 }
