@@ -21,6 +21,11 @@ use crate::webhook::Form;
 const LATE_MS: i64 = 5_000;
 /// Keys are counted by spans of about this many milliseconds.
 const SPAN_MS: i64 = 1_000;
+/// Deliveries that are looked for at once after a crash.
+const AT_ONCE: usize = 4_096;
+
+/// A delivery without a row, and its form.
+type Bare = (EventKey, WebhookNo, Option<Form>);
 
 /// Prompt deliveries that are not settled.
 #[derive(Debug)]
@@ -133,8 +138,9 @@ pub(super) fn recover(connection: &mut Connection) -> rusqlite::Result<u64> {
     Ok(recovered)
 }
 
-/// The deliveries of events since the mark that are not settled and have no row.
-fn without_row(connection: &Connection) -> rusqlite::Result<Vec<(EventKey, WebhookNo, Option<Form>)>> {
+/// The deliveries of events since the mark that are not settled and have no row. There may be any number of others, since
+/// the mark stands still while the clock is behind: they are not kept in memory.
+fn without_row(connection: &Connection) -> rusqlite::Result<Vec<Bare>> {
     let mut events = connection.prepare(
         "SELECT key, targets FROM events
          WHERE key >= (SELECT value FROM meta WHERE name = 'recover_from') AND targets IS NOT NULL",
@@ -143,19 +149,32 @@ fn without_row(connection: &Connection) -> rusqlite::Result<Vec<(EventKey, Webho
     let mut was_tried =
         connection.prepare("SELECT 1 FROM attempts WHERE event = ?1 AND webhook = ?2 AND number = 1")?;
     let mut rows = events.query([])?;
-    let mut found = Vec::new();
+    let (mut found, mut asked) = (Vec::new(), Vec::new());
     while let Some(row) = rows.next()? {
         let event = EventKey(row.get(0)?);
         for (webhook, form) in targets_of(row.get_ref(1)?.as_blob_or_null()?) {
             let delivery = params![event.0, webhook.0];
             if !was_tried.exists(delivery)? && !has_row.exists(delivery)? {
-                found.push((event, webhook, form));
+                asked.push((event, webhook, form));
             }
         }
+        if asked.len() >= AT_ONCE {
+            keep_untaken(connection, &mut asked, &mut found)?;
+        }
     }
-    let taken = taken(connection, found.iter().map(|(event, webhook, _)| (*event, *webhook)))?;
-    found.retain(|(event, webhook, _)| !taken.contains_key(&(*event, *webhook)));
+    keep_untaken(connection, &mut asked, &mut found)?;
     Ok(found)
+}
+
+/// Moves those that were not taken from `asked` to `found`, and forgets the others.
+fn keep_untaken(
+    connection: &Connection,
+    asked: &mut Vec<Bare>,
+    found: &mut Vec<Bare>,
+) -> rusqlite::Result<()> {
+    let taken = taken(connection, asked.iter().map(|(event, webhook, _)| (*event, *webhook)))?;
+    found.extend(asked.drain(..).filter(|(event, webhook, _)| !taken.contains_key(&(*event, *webhook))));
+    Ok(())
 }
 
 #[cfg(test)]

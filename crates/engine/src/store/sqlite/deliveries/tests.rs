@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 
-use super::super::prompt::Prompt;
+use super::super::fates::fates;
+use super::super::prompt::{Prompt, recover};
 use super::super::statements::Statements;
 use super::super::{schema, stats};
 use super::*;
@@ -57,19 +58,38 @@ fn delivered(event: EventKey) -> Settlement {
     }
 }
 
-#[test]
-fn what_was_delivered_while_its_row_waited_for_the_disk_gets_none() {
+/// The same with an answer that is too large for the ledger.
+fn large(event: EventKey) -> Settlement {
+    let mut settlement = delivered(event);
+    settlement.exchanged.answer = vec![b'a'; 300].into();
+    settlement
+}
+
+fn store() -> Connection {
     let mut connection = Connection::open_in_memory().unwrap();
     schema::migrate(&mut connection, 0, &crate::rng::SystemRng).unwrap();
-    let mut group = Group::new(Arc::new(Nobody), Prompt::after(0), Statements::prepare(&connection).unwrap());
+    connection
+}
+
+fn group(connection: &Connection) -> Group<'_> {
+    Group::new(Arc::new(Nobody), Prompt::after(0), Statements::prepare(connection).unwrap())
+}
+
+/// An event that went to the one webhook.
+fn insert_event(connection: &Connection, event: EventKey) {
+    let targets = columns::targets(std::iter::once((WEBHOOK, None)));
+    let insert =
+        "INSERT INTO events (key, tenant, type, timestamp_ms, targets, body) VALUES (?1, 1, 'a', 0, ?2, x'')";
+    connection.prepare_cached(insert).unwrap().execute(params![event.0, targets]).unwrap();
+}
+
+#[test]
+fn what_was_delivered_while_its_row_waited_for_the_disk_gets_none() {
+    let connection = store();
+    let mut group = group(&connection);
     let (over, pending) = (EventKey(1 << 30), EventKey(2 << 30));
     for event in [over, pending] {
-        connection
-            .execute(
-                "INSERT INTO events (key, tenant, type, timestamp_ms, body) VALUES (?1, 1, 'a', 0, x'')",
-                [event.0],
-            )
-            .unwrap();
+        insert_event(&connection, event);
         group.prompt.add(event, WEBHOOK);
         group.ledger.counts(WEBHOOK).pending += 1;
     }
@@ -84,4 +104,52 @@ fn what_was_delivered_while_its_row_waited_for_the_disk_gets_none() {
     let counts = stats::read(&connection, StatsOf::Webhook(WEBHOOK)).unwrap();
     assert_eq!((counts.sent, counts.pending), (1, 1));
     assert_eq!(group.prompt.oldest(), None, "each is accounted for once");
+}
+
+#[test]
+fn after_a_crash_what_was_not_settled_gets_a_row_however_much_was_settled_since_the_mark() {
+    const EVENTS: i64 = 9_000;
+    let mut connection = store();
+    let mut group = group(&connection);
+    let mut open = Vec::new();
+    // The clock stands still, and the mark with it: all keys are within a millisecond.
+    for number in 0..EVENTS {
+        let event = EventKey((1 << 40) + 2 * number);
+        insert_event(&connection, event);
+        group.prompt.add(event, WEBHOOK);
+        match number % 1_000 {
+            998 => settle(&connection, &mut group, &large(event)).unwrap(),
+            999 => open.push(event),
+            _ => settle(&connection, &mut group, &delivered(event)).unwrap(),
+        }
+    }
+    group.ledger.write(&connection).unwrap();
+    group.prompt.write(&connection).unwrap();
+    drop(group);
+    assert_eq!(recover(&mut connection).unwrap(), 9);
+    for event in open {
+        assert_eq!(row_state(&connection, event, WEBHOOK).unwrap(), Some(DeliveryState::Pending));
+    }
+    assert_eq!(recover(&mut connection).unwrap(), 0);
+}
+
+#[test]
+fn a_delivery_that_is_sent_again_while_its_first_attempt_is_on_its_way_to_the_disk_is_known_to_be_tried() {
+    let connection = store();
+    let mut group = group(&connection);
+    let (taken, open) = (EventKey(1 << 30), EventKey(2 << 30));
+    for event in [taken, open] {
+        insert_event(&connection, event);
+        group.prompt.add(event, WEBHOOK);
+    }
+    settle(&connection, &mut group, &delivered(taken)).unwrap();
+    for event in [taken, open] {
+        reopen(&connection, &mut group, event, WEBHOOK, UnixMs(3)).unwrap();
+    }
+    settle(&connection, &mut group, &delivered(open)).unwrap();
+    group.ledger.write(&connection).unwrap();
+    let fates = |event| fates(&connection, std::iter::once((event, None))).unwrap().pop().unwrap();
+    let shown = |event| fates(event).into_iter().map(|fate| (fate.state, fate.attempts)).collect::<Vec<_>>();
+    assert_eq!(shown(taken), [(DeliveryState::Pending, 1)]);
+    assert_eq!(shown(open), [(DeliveryState::Delivered, 1)]);
 }
