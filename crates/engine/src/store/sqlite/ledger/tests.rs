@@ -1,5 +1,7 @@
 //! What the ledger promises.
 
+mod model;
+
 use proptest::prelude::*;
 
 use super::super::{attempts, schema, stats};

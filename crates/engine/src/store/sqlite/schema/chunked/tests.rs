@@ -48,3 +48,35 @@ fn tables_and_log_of_an_older_store_are_brought_into_chunks() {
     let left: i64 = connection.query_row("SELECT count(*) FROM ledger_log", [], |row| row.get(0)).unwrap();
     assert_eq!(left, 0);
 }
+
+#[test]
+fn what_any_older_version_held_is_found_by_webhook_and_by_tenant() {
+    for from in 1..=6 {
+        let mut connection = Connection::open_in_memory().unwrap();
+        for migration in &schema::MIGRATIONS[..from] {
+            connection.execute_batch(migration).unwrap();
+        }
+        connection
+            .execute_batch(
+                "INSERT INTO events (key, tenant, type, timestamp_ms, body) VALUES (9, 7, 'a', 0, x''), (19, 7, 'a', 0, x'');
+                 INSERT INTO attempts (event, webhook, number, key, started_ms, took_us, answer_cut)
+                     VALUES (9, 3, 1, 10, 0, 0, 0), (19, 3, 1, 20, 0, 0, 0);",
+            )
+            .unwrap();
+        // From this one on by writers, before that by an index.
+        if from >= 4 {
+            connection
+                .execute_batch(
+                    "INSERT INTO attempts_of SELECT webhook, key, event, number FROM attempts;
+                     INSERT INTO events_of SELECT tenant, key FROM events;",
+                )
+                .unwrap();
+        }
+        schema::migrate(&mut connection, i32::try_from(from).unwrap(), &crate::rng::SystemRng).unwrap();
+        let found = attempts::recorded(&connection, WebhookNo(3), AttemptKey(i64::MAX), 10).unwrap();
+        let found = found.into_iter().map(|it| (it.key.0, it.event.0, it.number)).collect::<Vec<_>>();
+        assert_eq!(found, [(20, 19, 1), (10, 9, 1)], "from {from}");
+        let events = kept::newest(&connection, Of::Tenant(TenantId(7)), i64::MAX, 10).unwrap();
+        assert_eq!(events.into_iter().map(|(key, _)| key).collect::<Vec<_>>(), [19, 9], "from {from}");
+    }
+}
