@@ -1,10 +1,13 @@
 //! Opening a store: what is ours is opened, anything else is left exactly as it was.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::disallowed_methods, reason = "the rules are the engine's; a test is the world around it")]
 
 #[path = "../patience/mod.rs"]
 mod patience;
 
 mod catalog;
+mod receiver;
+mod taken;
 
 use std::path::Path;
 
