@@ -150,4 +150,42 @@ mod tests {
         room.set_behind(false);
         assert!(room.reserve(1).is_some());
     }
+
+    #[test]
+    fn a_tenant_is_crowded_while_a_webhook_of_it_is_about_to_fall_behind() {
+        let (all, tenant) = (Arc::default(), Arc::default());
+        let room = || Arc::new(Room::within(&all, Backlog::of(&tenant)));
+        let (many, large) = (room(), room());
+        let mut places: Vec<Place> = (1..CROWDED).map(|_| many.reserve(1).unwrap()).collect();
+        assert!(!tenant.is_crowded());
+        places.extend(many.reserve(1));
+        assert!(tenant.is_crowded());
+        let place = large.reserve(BYTES_MAX / 2).unwrap();
+        places.pop();
+        assert!(tenant.is_crowded(), "for the other one");
+        large.set_behind(true);
+        assert!(!tenant.is_crowded(), "it has fallen behind");
+        large.set_behind(false);
+        assert!(tenant.is_crowded());
+        // As when both are deleted: their places are given back later.
+        drop((many, large));
+        drop(place);
+        assert!(!tenant.is_crowded());
+    }
+
+    #[test]
+    fn places_that_are_taken_and_given_back_at_once_leave_no_tenant_crowded() {
+        let tenant = Arc::default();
+        let room = Arc::new(Room::within(&Arc::default(), Backlog::of(&tenant)));
+        for _ in 0..50 {
+            let mut places: Vec<Place> = (0..CROWDED + 500).map(|_| room.reserve(1).unwrap()).collect();
+            let others = places.split_off(CROWDED / 2);
+            std::thread::scope(|scope| {
+                scope.spawn(move || drop(others));
+                scope.spawn(move || drop(places));
+                scope.spawn(|| (0..1_000).for_each(|_| drop(room.reserve(1))));
+            });
+            assert!(!tenant.is_crowded());
+        }
+    }
 }

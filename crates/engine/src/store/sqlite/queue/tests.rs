@@ -137,3 +137,52 @@ fn a_large_call_is_held_back_for_longer_but_not_for_ever() {
     assert_eq!(held_max(call(1, 50, 1).kind), Duration::from_millis(170));
     assert_eq!(held_max(call(1, 1_000_000, 1).kind), HELD_MAX_IN_ALL);
 }
+
+#[test]
+fn a_queue_that_is_closed_holds_nothing_back() {
+    let queue = Queue::default();
+    queue.push(call(1, 1_000, 1)).unwrap();
+    queue.close();
+    let mut group = Vec::new();
+    assert!(queue.take(&mut group, 0, || NOW, |_| true).is_some());
+    assert_eq!(group.len(), 1);
+    assert!(queue.take(&mut group, 0, || NOW, |_| true).is_none());
+}
+
+#[test]
+fn results_and_calls_for_no_tenant_are_never_held_back() {
+    let queue = Queue::default();
+    let kind = Kind::Call { tenant: None, rows: 1, bytes: 0 };
+    queue.push(call(1, 1_000, 1)).unwrap();
+    queue.push(Waiting { kind, ..call(1, 1, 1) }).unwrap();
+    queue.push(result(1)).unwrap();
+    let mut group = Vec::new();
+    queue.take(&mut group, 0, || NOW, |_| true).unwrap();
+    assert_eq!(
+        group.iter().map(|waiting| waiting.kind).collect::<Vec<_>>(),
+        [Kind::Result { rows: 1 }, kind]
+    );
+    let state = queue.lock();
+    assert_eq!((state.rows, state.held), (1_000, Held { calls: 1, rows: 1_000 }));
+}
+
+#[test]
+fn who_was_held_back_has_a_turn_beside_many_others_when_that_is_over() {
+    let queue = Queue::default();
+    queue.push(call(0, 1, 1)).unwrap();
+    for group in 0.. {
+        // Each of them takes its whole turn in every round.
+        let turn = usize::try_from(TURN_ROWS).unwrap();
+        (1..40).for_each(|tenant| queue.push(call(tenant, turn, 1)).unwrap());
+        let mut taken = Vec::new();
+        let now = NOW + Duration::from_millis(5 * group);
+        queue.take(&mut taken, 0, || now, |tenant| tenant.0 == 0).unwrap();
+        let kinds: Vec<Kind> = taken.into_iter().map(|waiting| waiting.kind).collect();
+        if of(0, &kinds) == 1 {
+            return;
+        }
+        let groups_of_a_round = 40 * TURN_ROWS.unsigned_abs() / u64::try_from(GROUP_ROWS_MAX).unwrap() + 1;
+        let held = held_max(call(0, 1, 1).kind).as_millis();
+        assert!(group <= u64::try_from(held).unwrap() / 5 + groups_of_a_round, "it waits for ever");
+    }
+}
