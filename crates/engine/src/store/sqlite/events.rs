@@ -122,27 +122,44 @@ fn summary(row: &Row<'_>, realm: Realm) -> rusqlite::Result<(EventSummary, Optio
     Ok((summary, row.get(6)?))
 }
 
+/// Deliveries that are looked at together, give or take those of one event: a page can have millions.
+const TOGETHER: usize = 4_096;
+
 /// The same summaries with the counts of their deliveries.
 fn counted(
     connection: &Connection,
     summaries: Vec<(EventSummary, Option<Vec<u8>>)>,
 ) -> rusqlite::Result<Vec<EventSummary>> {
-    let events = summaries.iter().map(|(summary, targets)| (summary.position, targets.as_deref()));
-    let fates = super::fates::fates(connection, events)?;
-    let count = |((mut summary, _), fates): ((EventSummary, _), Vec<Fate>)| {
-        let counts = &mut summary.deliveries;
-        for fate in fates {
-            *match fate.state {
-                DeliveryState::Pending => &mut counts.pending,
-                DeliveryState::Delivered => &mut counts.delivered,
-                DeliveryState::Exhausted | DeliveryState::Rejected => &mut counts.failed,
-                DeliveryState::Cancelled => &mut counts.cancelled,
-                DeliveryState::Dropped => &mut counts.dropped,
-            } += 1;
+    let mut counted = Vec::with_capacity(summaries.len());
+    let mut rest = summaries.into_iter().peekable();
+    while rest.peek().is_some() {
+        let (mut together, mut deliveries) = (Vec::new(), 0);
+        while deliveries < TOGETHER
+            && let Some((summary, targets)) = rest.next()
+        {
+            deliveries += columns::targets_of(targets.as_deref()).count();
+            together.push((summary, targets));
         }
-        summary
-    };
-    Ok(summaries.into_iter().zip(fates).map(count).collect())
+        let events = together.iter().map(|(summary, targets)| (summary.position, targets.as_deref()));
+        let fates = super::fates::fates(connection, events)?;
+        let count = |((summary, _), fates)| EventSummary { deliveries: counts(fates), ..summary };
+        counted.extend(together.into_iter().zip(fates).map(count));
+    }
+    Ok(counted)
+}
+
+fn counts(fates: Vec<Fate>) -> DeliveryCounts {
+    let mut counts = DeliveryCounts::default();
+    for fate in fates {
+        *match fate.state {
+            DeliveryState::Pending => &mut counts.pending,
+            DeliveryState::Delivered => &mut counts.delivered,
+            DeliveryState::Exhausted | DeliveryState::Rejected => &mut counts.failed,
+            DeliveryState::Cancelled => &mut counts.cancelled,
+            DeliveryState::Dropped => &mut counts.dropped,
+        } += 1;
+    }
+    counts
 }
 
 /// A tenant's events, newest first.

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::super::fates::fates;
 use super::super::prompt::{Prompt, recover};
 use super::super::statements::Statements;
-use super::super::{schema, stats};
+use super::super::{events, schema, stats};
 use super::*;
 use crate::attempt::Exchanged;
 use crate::catalog::CatalogChange;
@@ -152,4 +152,32 @@ fn a_delivery_that_is_sent_again_while_its_first_attempt_is_on_its_way_to_the_di
     let shown = |event| fates(event).into_iter().map(|fate| (fate.state, fate.attempts)).collect::<Vec<_>>();
     assert_eq!(shown(taken), [(DeliveryState::Pending, 1)]);
     assert_eq!(shown(open), [(DeliveryState::Delivered, 1)]);
+}
+
+#[test]
+fn a_page_with_more_deliveries_than_are_looked_at_together_is_counted_whole() {
+    const WEBHOOKS: u32 = 1_500;
+    let connection = store();
+    let mut group = group(&connection);
+    let events: Vec<EventKey> = (1..=7).map(|number| EventKey(number << 30)).collect();
+    let targets = columns::targets((1..=WEBHOOKS).map(|webhook| (WebhookNo(webhook), None)));
+    for event in &events {
+        insert_event(&connection, *event);
+        let set = "UPDATE events SET targets = ?2 WHERE key = ?1";
+        connection.execute(set, params![event.0, targets]).unwrap();
+        group.ledger.event(TenantId(1), *event);
+        for webhook in (1..=WEBHOOKS).map(WebhookNo) {
+            group.prompt.add(*event, webhook);
+            if webhook.0 % 3 == 0 {
+                settle(&connection, &mut group, &Settlement { webhook, ..delivered(*event) }).unwrap();
+            }
+        }
+    }
+    group.ledger.write(&connection).unwrap();
+    let page = events::list(&connection, TenantId(1), None, 10, Realm(1)).unwrap();
+    let keys: Vec<_> = page.iter().rev().map(|summary| summary.position).collect();
+    assert_eq!(keys, events);
+    for summary in page {
+        assert_eq!((summary.deliveries.delivered, summary.deliveries.pending), (500, 1_000));
+    }
 }
