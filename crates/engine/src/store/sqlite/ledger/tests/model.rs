@@ -142,7 +142,7 @@ impl Model {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(12))]
     #[test]
     fn all_that_was_written_is_found_in_tables_and_log(
         steps in proptest::collection::vec(step(), 1..14),
