@@ -5,6 +5,7 @@
 #[path = "../patience/mod.rs"]
 mod patience;
 
+mod behind;
 mod catalog;
 mod receiver;
 mod taken;

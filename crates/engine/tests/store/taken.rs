@@ -13,7 +13,7 @@ use crate::patience::patiently;
 use crate::receiver::Receiver;
 
 /// Waits in tests end with a failure after this.
-const PATIENCE: Duration = Duration::from_secs(300);
+pub const PATIENCE: Duration = Duration::from_secs(300);
 
 async fn open(dir: &Path) -> (Engine, TenantId) {
     let egress_allow = vec!["127.0.0.0/8".parse().unwrap()];
@@ -25,7 +25,7 @@ async fn open(dir: &Path) -> (Engine, TenantId) {
 }
 
 /// What a kill leaves of a directory, while an engine is at work in it.
-fn killed(dir: &Path) -> TempDir {
+pub fn killed(dir: &Path) -> TempDir {
     let copy = tempfile::tempdir().unwrap();
     // In this order: what is folded into the file meanwhile is still in the log.
     for file in ["engine.db-wal", "engine.db"] {
@@ -34,7 +34,13 @@ fn killed(dir: &Path) -> TempDir {
     copy
 }
 
-async fn webhook(engine: &Engine, tenant: TenantId, receiver: &Receiver, id: &str, event: &str) -> WebhookId {
+pub async fn webhook(
+    engine: &Engine,
+    tenant: TenantId,
+    receiver: &Receiver,
+    id: &str,
+    event: &str,
+) -> WebhookId {
     let mut webhook = NewWebhook::new(receiver.url(&format!("/{id}")), [event]);
     webhook.id = Some(id.parse().unwrap());
     webhook.verify = false;
@@ -43,13 +49,13 @@ async fn webhook(engine: &Engine, tenant: TenantId, receiver: &Receiver, id: &st
     patiently(|| engine.register(tenant, webhook.clone(), None)).await.unwrap().webhook.id
 }
 
-async fn trigger(engine: &Engine, tenant: TenantId, event: &str, id: &str) -> EventId {
+pub async fn trigger(engine: &Engine, tenant: TenantId, event: &str, id: &str) -> EventId {
     let event = NewEvent { id: Some(id.parse().unwrap()), ..NewEvent::new(event, "{}") };
     patiently(|| engine.trigger(tenant, event.clone())).await.unwrap().id
 }
 
 /// Waits until `enough` is so of the deliveries of an event.
-async fn until(engine: &Engine, tenant: TenantId, id: &EventId, enough: impl Fn(&Delivery) -> bool) {
+pub async fn until(engine: &Engine, tenant: TenantId, id: &EventId, enough: impl Fn(&Delivery) -> bool) {
     let wait = async {
         while !engine.deliveries(tenant, id).await.unwrap().iter().all(&enough) {
             tokio::task::yield_now().await;
@@ -58,7 +64,7 @@ async fn until(engine: &Engine, tenant: TenantId, id: &EventId, enough: impl Fn(
     tokio::time::timeout(PATIENCE, wait).await.expect("the deliveries get there");
 }
 
-fn is_delivered(delivery: &Delivery) -> bool {
+pub fn is_delivered(delivery: &Delivery) -> bool {
     delivery.state == DeliveryState::Delivered
 }
 
@@ -78,7 +84,7 @@ async fn shown(engine: &Engine, tenant: TenantId, events: &[EventId], webhooks: 
 }
 
 /// The attempts at a webhook, in pages of so many.
-async fn attempts(engine: &Engine, tenant: TenantId, webhook: &WebhookId, limit: usize) -> Vec<Attempt> {
+pub async fn attempts(engine: &Engine, tenant: TenantId, webhook: &WebhookId, limit: usize) -> Vec<Attempt> {
     let (mut all, mut cursor) = (Vec::new(), None);
     loop {
         let page = engine.attempts(tenant, webhook, cursor.as_deref(), limit).await.unwrap();
