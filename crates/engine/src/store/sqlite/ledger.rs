@@ -122,7 +122,9 @@ impl Ledger {
         }
         let Some(fold) = &mut self.fold else { return Ok(()) };
         if !fold.rest.is_empty() {
-            let above = fold.rest.keys().nth(fold.slice).copied();
+            // The more came meanwhile, the larger the slices, so that what comes is never far ahead.
+            let slice = fold.slice * (1 + self.logged_bytes / (LOGGED_MAX / 2));
+            let above = fold.rest.keys().nth(slice).copied();
             let later = above.map(|above| fold.rest.split_off(&above)).unwrap_or_default();
             let slice = std::mem::replace(&mut fold.rest, later);
             put(connection, slice.iter())?;

@@ -49,8 +49,11 @@ pub(in super::super) fn last_whole_of(event: EventKey) -> i64 {
 
 /// Whether an attempt needs no row of its own.
 pub(in super::super) fn is_whole(settlement: &Settlement) -> bool {
-    let Exchanged { answer, detail, .. } = &settlement.exchanged;
+    let Exchanged { answer, detail, address, .. } = &settlement.exchanged;
+    // The zone of a link-local address has no place in a record.
+    let has_zone = matches!(address, Some(SocketAddr::V6(address)) if address.scope_id() != 0);
     settlement.number == 1
+        && !has_zone
         && settlement.state == DeliveryState::Delivered
         && settlement.exchanged.delivered()
         && detail.is_none()
