@@ -126,6 +126,7 @@ impl Shard {
         let mut all = Vec::new();
         for (&webhook, lane) in &mut self.lanes {
             let mut parked = lane.sweep(old, since);
+            lane.tell_room();
             if lane.probe_at().is_some() {
                 parked.extend(lane.retreat());
             }

@@ -314,10 +314,12 @@ impl Lane {
         (before != now).then_some((before, now, self.in_flight))
     }
 
-    /// Says whether new deliveries may be handed over in memory: not while older ones on disk have to wait.
+    /// Says whether new deliveries may be handed over in memory: not while older ones on disk have to wait. And whether
+    /// there will soon be room for more.
     pub(crate) fn tell_room(&self) {
         let waits = self.on_disk && !self.is_low();
-        self.room.set_behind(self.behind || waits || self.circuit.probe_at().is_some());
+        let behind = self.behind || waits || self.circuit.probe_at().is_some();
+        self.room.tell(behind, self.pace.is_prompt());
     }
 
     /// Whether nothing is in memory and nothing is due on disk.

@@ -16,6 +16,8 @@ const LIMIT_MAX: u32 = 256;
 const LIMIT_LATE_MIN: u32 = 32;
 /// A webhook whose attempts take longer is slow.
 const SLOW: Duration = Duration::from_millis(1_000);
+/// It answers promptly where its attempts take no longer: what it has in memory is soon less.
+const PROMPT: Duration = Duration::from_millis(250);
 /// An answer is as quick as ever where it took no more than four times what the quickest took, or than this, in
 /// microseconds: where more than 32 are under way for longer, they only wait in line.
 const QUICK_US: i64 = 1_000;
@@ -46,6 +48,8 @@ pub(crate) struct Pace {
     balance: i64,
     /// What an attempt takes, smoothed, in microseconds.
     smoothed_us: Option<i64>,
+    /// Whether an attempt was seen to be under way for longer than a prompt one, and none was prompt since.
+    hangs: bool,
     /// What the quickest took, of the answers before these and of these, in microseconds.
     quickest_us: [i64; 2],
     /// How many these are.
@@ -60,6 +64,7 @@ impl Pace {
             lowered: false,
             balance: 0,
             smoothed_us: None,
+            hangs: false,
             quickest_us: [i64::MAX; 2],
             answers: 0,
         }
@@ -84,8 +89,14 @@ impl Pace {
         }
     }
 
+    /// Whether it answers promptly, or nothing is known yet.
+    pub(crate) fn is_prompt(&self) -> bool {
+        !self.hangs && self.smoothed_us.is_none_or(|us| us <= micros(PROMPT))
+    }
+
     /// An attempt is under way for so long.
     pub(crate) fn running(&mut self, running: Duration) {
+        self.hangs |= running > PROMPT;
         if running > SLOW {
             self.smoothed_us = Some(self.smoothed_us.unwrap_or_default().max(micros(running)));
         }
@@ -94,6 +105,7 @@ impl Pace {
     /// An attempt ended.
     pub(crate) fn ended(&mut self, strain: Strain, took: Duration) {
         let took_us = micros(took);
+        self.hangs &= took > PROMPT;
         self.smoothed_us = Some(self.smoothed_us.map_or(took_us, |known| known + (took_us - known) / 8));
         match strain {
             Strain::Overloaded => {
@@ -232,5 +244,19 @@ mod tests {
         assert_eq!(pace.class(), Class::Slow);
         good(&mut pace, 20);
         assert_eq!(pace.class(), Class::Quick);
+    }
+
+    #[test]
+    fn who_hangs_is_not_prompt_until_an_attempt_is_again() {
+        let mut pace = Pace::new();
+        assert!(pace.is_prompt(), "nothing is known yet");
+        pace.running(PROMPT);
+        assert!(pace.is_prompt());
+        pace.running(PROMPT * 2);
+        assert!(!pace.is_prompt());
+        pace.ended(Strain::None, Duration::from_millis(5));
+        assert!(pace.is_prompt());
+        (0..50).for_each(|_| pace.ended(Strain::None, PROMPT * 2));
+        assert!(!pace.is_prompt(), "by what its attempts take");
     }
 }

@@ -3,9 +3,10 @@
 //! It exists so that the store's writer knows, at the moment of the commit, whether a delivery can be
 //! handed over in memory or must be read back from disk. Invariants: what is handed over is bounded for
 //! each webhook and for all of them together; a webhook that is behind gets everything from disk, so that
-//! old deliveries go before new ones. A webhook with so much in memory that it is about to fall behind is crowded: its
-//! tenant's calls are held up for a moment (`store/sqlite/queue.rs`), since what must be written down and read back is
-//! delivered later. Its pending deliveries are counted here too, for its tenant's limit. Read `backlog.rs` next.
+//! old deliveries go before new ones. A webhook with so much in memory that it is about to fall behind is crowded, as long
+//! as its receiver answers promptly: its tenant's calls are held back for a moment (`store/sqlite/queue.rs`), since what
+//! must be written down and read back is delivered later. Its pending deliveries are counted here too, for its tenant's
+//! limit. Read `backlog.rs` next.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -32,6 +33,8 @@ pub(crate) struct Memory(Taken);
 pub(crate) struct Room {
     taken: Taken,
     behind: AtomicBool,
+    /// Whether the receiver takes long: what is in memory is not soon less.
+    late: AtomicBool,
     /// Whether its tenant was told that it is.
     crowded: AtomicBool,
     all: Arc<Memory>,
@@ -96,9 +99,10 @@ impl Room {
         })
     }
 
-    /// Says whether deliveries on disk are due that are not in memory.
-    pub(crate) fn set_behind(&self, behind: bool) {
+    /// Says whether deliveries on disk are due that are not in memory, and whether the receiver answers promptly.
+    pub(crate) fn tell(&self, behind: bool, prompt: bool) {
         self.behind.store(behind, Ordering::Relaxed);
+        self.late.store(!prompt, Ordering::Relaxed);
         self.tell_crowded();
     }
 
@@ -106,6 +110,7 @@ impl Room {
     /// back.
     fn tell_crowded(&self) {
         let crowded = !self.behind.load(Ordering::Relaxed)
+            && !self.late.load(Ordering::Relaxed)
             && (self.taken.deliveries.load(Ordering::Relaxed) >= CROWDED
                 || self.taken.bytes.load(Ordering::Relaxed) >= BYTES_MAX / 2);
         if self.crowded.load(Ordering::Relaxed) != crowded
@@ -145,9 +150,9 @@ mod tests {
     #[test]
     fn a_webhook_that_is_behind_gets_everything_from_disk() {
         let room = Arc::new(Room::default());
-        room.set_behind(true);
+        room.tell(true, true);
         assert!(room.reserve(1).is_none());
-        room.set_behind(false);
+        room.tell(false, true);
         assert!(room.reserve(1).is_some());
     }
 
@@ -163,9 +168,11 @@ mod tests {
         let place = large.reserve(BYTES_MAX / 2).unwrap();
         places.pop();
         assert!(tenant.is_crowded(), "for the other one");
-        large.set_behind(true);
+        large.tell(true, true);
         assert!(!tenant.is_crowded(), "it has fallen behind");
-        large.set_behind(false);
+        large.tell(false, false);
+        assert!(!tenant.is_crowded(), "its receiver takes long: waiting for it would be no use");
+        large.tell(false, true);
         assert!(tenant.is_crowded());
         // As when both are deleted: their places are given back later.
         drop((many, large));
