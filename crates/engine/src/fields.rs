@@ -21,9 +21,14 @@ pub(crate) struct Fields<'a> {
 /// The deepest nesting that is taken, in objects and arrays.
 pub(crate) const DEPTH_MAX: usize = 128;
 
-/// Checks that `part` is JSON that nobody can read in two ways; `depth_max` is what is left for it.
-pub(crate) fn check_json(part: &str, depth_max: usize) -> Result<(), FieldProblem> {
-    json::check(part.as_bytes(), json::Limits { depth_max }).map(drop).map_err(|it| no_json(&it))
+/// Checks that `part` is JSON that nobody can read in two ways; `depth_max` is what is left for it. Of objects in each
+/// other, the members of so many `levels` are kept.
+pub(crate) fn check_json(
+    part: &[u8],
+    depth_max: usize,
+    levels: usize,
+) -> Result<json::Checked<'_>, FieldProblem> {
+    json::checked(part, json::Limits { depth_max }, levels).map_err(|it| no_json(&it))
 }
 
 fn no_json(problem: &json::Problem) -> FieldProblem {
@@ -33,8 +38,12 @@ fn no_json(problem: &json::Problem) -> FieldProblem {
 impl<'a> Fields<'a> {
     /// The members of a body, if that is JSON that nobody can read in two ways.
     pub(crate) fn of_body(body: &'a [u8]) -> Result<Self, FieldProblem> {
-        let limits = json::Limits { depth_max: DEPTH_MAX };
-        Self::at("", json::checked_members(body, limits).map_err(|it| no_json(&it))?)
+        Self::of_checked(&check_json(body, DEPTH_MAX, 1)?)
+    }
+
+    /// The same of a body that was checked, and its members kept.
+    pub(crate) fn of_checked(body: &json::Checked<'a>) -> Result<Self, FieldProblem> {
+        Self::at("", body.members_of(body.text()).map(|members| members.cloned().collect()))
     }
 
     /// The members of the object `text`, a part of a body that was checked, which stands at `pointer` in it.
@@ -115,7 +124,18 @@ macro_rules! field {
     };
 }
 
-field!(String, "a string");
+impl Field for String {
+    const SHAPE: &'static str = "a string";
+
+    fn read(json: &str) -> Option<Self> {
+        // What was checked and stands in quotes is a string, and without escapes it is what it says.
+        match json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+            Some(plain) if !plain.contains('\\') => Some(plain.to_owned()),
+            _ => serde_json::from_str(json).ok(),
+        }
+    }
+}
+
 field!(bool, "true or false");
 field!(u64, "a whole number, 0 or more");
 field!(Vec<String>, "an array of strings");
@@ -138,6 +158,8 @@ mod tests {
         let text = r#"{"a":"x","n":-1,"raw":{"k":  1},"odd/name":1,"nothing":null}"#;
         let mut fields = Fields::of(text, "/it").unwrap();
         assert_eq!(fields.required::<String>("a").as_deref(), Some("x"));
+        assert_eq!(String::read(r#""\"\u0103""#).as_deref(), Some("\"ă"));
+        assert_eq!(String::read("17"), None);
         assert_eq!(fields.optional::<u64>("n"), None);
         assert_eq!(fields.raw("raw").unwrap(), r#"{"k":  1}"#);
         assert_eq!(fields.optional::<bool>("nothing"), None);

@@ -63,7 +63,8 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
             error = engine.failure() => failed = Some(error),
         }
     };
-    serve_connections(listener, api::router(Arc::clone(&engine)), &limits, stop).await;
+    let service = api::Service::over(Arc::clone(&engine));
+    serve_connections(listener, move |request| service.clone().answer(request), &limits, stop).await;
     if let Some(error) = failed {
         anyhow::bail!("{error}. Everything that was accepted is on disk; start again when the disk is well");
     }

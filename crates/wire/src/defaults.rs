@@ -36,32 +36,32 @@ const TYPED: [Defaults; 6] = [
     Defaults { event_type: types::WEBHOOK_TEST, message: None, entities: false },
 ];
 
-/// `data` (JSON that was checked) with the defaults of its event type; `timestamp` is the event's.
+/// `data` (all of `checked` or a member of it) with the defaults of its event type; `timestamp` is the event's.
 /// Data of custom events is given back as it is.
 pub fn complete<'a>(
     event_type: &str,
     data: &'a str,
+    checked: &json::Checked<'_>,
     timestamp: UnixMs,
 ) -> Result<Cow<'a, str>, DefaultsError> {
     let Some(defaults) = TYPED.iter().find(|typed| typed.event_type == event_type) else {
         return Ok(Cow::Borrowed(data));
     };
-    let Some(members) = json::members(data) else {
+    let Some(members) = checked.members_of(data) else {
         return Err(DefaultsError { event_type: defaults.event_type });
     };
     let mut inserts: Vec<(usize, String)> = Vec::new();
-    let message = defaults.message.and_then(|name| members.iter().find(|(member, _)| member == name));
+    let message = defaults.message.and_then(|name| members.clone().find(|(member, _)| member == name));
     if let Some((_, message)) = message
-        && let Some(of_message) = json::members(message)
-        && let Some((end, text)) =
-            missing(message, &of_message, &[("type", &"\"text\""), ("metadata", &"{}")])
+        && let Some(of_message) = checked.members_of(message)
+        && let Some((end, text)) = missing(message, of_message, &[("type", &"\"text\""), ("metadata", &"{}")])
     {
         inserts.push((start_of(data, message) + end, text));
     }
     let now = format_args!("\"{timestamp}\"");
     inserts.extend(match defaults.entities {
-        true => missing(data, &members, &[("entities", &"[]"), ("timestamp", &now)]),
-        false => missing(data, &members, &[("timestamp", &now)]),
+        true => missing(data, members, &[("entities", &"[]"), ("timestamp", &now)]),
+        false => missing(data, members, &[("timestamp", &now)]),
     });
     if inserts.is_empty() {
         return Ok(Cow::Borrowed(data));
@@ -84,16 +84,16 @@ fn start_of(whole: &str, part: &str) -> usize {
 
 /// What is to be put into `object`, which has these members, before its closing brace, and where that
 /// is; `None` where it lacks nothing.
-fn missing(
+fn missing<'a, 'm: 'a>(
     object: &str,
-    members: &[(Cow<'_, str>, &str)],
+    members: impl Iterator<Item = &'a json::Member<'m>> + Clone,
     defaults: &[(&str, &dyn fmt::Display)],
 ) -> Option<(usize, String)> {
     let end = object.rfind('}')?;
     let mut text = String::new();
-    let mut empty = members.is_empty();
+    let mut empty = members.clone().next().is_none();
     for (name, value) in defaults {
-        if !members.iter().any(|(member, _)| member == name) {
+        if !members.clone().any(|(member, _)| member == name) {
             let comma = if empty { "" } else { "," };
             // A String takes every text.
             let _always = write!(text, "{comma}\"{name}\":{value}");
@@ -111,7 +111,15 @@ mod tests {
     const AT: UnixMs = UnixMs(1_767_225_600_000);
 
     fn completed(event_type: &str, data: &str) -> String {
-        complete(event_type, data, AT).unwrap().into_owned()
+        completed_or(event_type, data).unwrap()
+    }
+
+    fn completed_or(event_type: &str, data: &str) -> Result<String, DefaultsError> {
+        // As it is posted: a member of the event.
+        let event = format!(r#"{{"event":"message","data": {data} ,"entities":[]}}"#);
+        let checked = json::checked(event.as_bytes(), json::Limits { depth_max: 9 }, 3).unwrap();
+        let (_, data) = checked.members_of(checked.text()).unwrap().nth(1).unwrap();
+        complete(event_type, data, &checked, AT).map(Cow::into_owned)
     }
 
     #[test]
@@ -154,9 +162,9 @@ mod tests {
     #[test]
     fn a_typed_events_data_is_an_object() {
         for bad in ["17", "[]", "null", "\"x\""] {
-            assert!(complete("message.sent", bad, AT).is_err(), "{bad}");
+            assert!(completed_or("message.sent", bad).is_err(), "{bad}");
         }
-        let error = complete("agent.metrics", "1", AT).unwrap_err();
+        let error = completed_or("agent.metrics", "1").unwrap_err();
         assert_eq!(error.to_string(), "must be an object, as agent.metrics has it");
     }
 

@@ -34,10 +34,15 @@ pub mod types {
 /// Whether a text is an event type: `[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*`, 128 characters at most.
 #[must_use]
 pub fn is_event_type(text: &str) -> bool {
-    let part = |part: &str| {
-        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-    };
-    text.len() <= EVENT_TYPE_CHARS_MAX && text.split('.').all(part)
+    let mut part_len = 0;
+    for byte in text.bytes() {
+        part_len = match byte {
+            b'.' if part_len > 0 => 0,
+            b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => part_len + 1,
+            _ => return false,
+        };
+    }
+    part_len > 0 && text.len() <= EVENT_TYPE_CHARS_MAX
 }
 
 #[cfg(test)]

@@ -30,9 +30,11 @@ fn encode(prefix: &str, number: u128, chars: usize) -> Box<str> {
         *digit = ALPHABET[usize::from(rest.to_le_bytes()[0] & 31)];
         rest >>= 5;
     }
+    let mut text = String::with_capacity(prefix.len() + chars);
+    text.push_str(prefix);
     // The alphabet is ASCII.
-    let digits = str::from_utf8(&digits[..chars]).unwrap_or_default();
-    [prefix, digits].concat().into_boxed_str()
+    text.push_str(str::from_utf8(&digits[..chars]).unwrap_or_default());
+    text.into_boxed_str()
 }
 
 /// The number that [`encode`] wrote so, and nothing else.

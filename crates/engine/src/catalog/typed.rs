@@ -70,6 +70,7 @@ fn read(name: &'static str, text: &str) -> Option<TypedEventType> {
 mod tests {
     use super::*;
     use serde_json::{Value, json};
+    use vai_webhooks_wire::json::{Limits, checked};
     use vai_webhooks_wire::{UnixMs, defaults};
 
     fn of(name: &str) -> &'static TypedEventType {
@@ -78,7 +79,8 @@ mod tests {
 
     fn violations(name: &str, data: &Value) -> Vec<(String, &'static str)> {
         let data = data.to_string();
-        let whole = defaults::complete(name, &data, UnixMs(0)).unwrap();
+        let checked = checked(data.as_bytes(), Limits { depth_max: 128 }, 2).unwrap();
+        let whole = defaults::complete(name, &data, &checked, UnixMs(0)).unwrap();
         let found = of(name).compiled.violations(&whole, "");
         found.into_iter().map(|it| (it.pointer, it.code)).collect()
     }

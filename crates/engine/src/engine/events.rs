@@ -70,7 +70,7 @@ impl Engine {
     /// Accepts one event: answered when it is on disk, with the deliveries that it leads to.
     pub async fn trigger(&self, tenant: TenantId, event: NewEvent) -> Result<Accepted, EngineError> {
         let draft = Draft::from_event(&event).map_err(EngineError::Invalid)?;
-        self.accept_one(tenant, &draft, None).await
+        self.accept_one(tenant, draft, None).await
     }
 
     /// Accepts one event as posted: `{"event","data"}` with optional `id`, `timestamp`, `deliverAt` and
@@ -83,7 +83,7 @@ impl Engine {
     ) -> Result<Accepted, EngineError> {
         let draft =
             Draft::from_json(body).map_err(|problems| self.refused(EngineError::Invalid(problems)))?;
-        self.accept_one(tenant, &draft, idempotency_key).await
+        self.accept_one(tenant, draft, idempotency_key).await
     }
 
     /// Accepts many events with one write. Each has its own result; those that are bad do not hold up
@@ -128,12 +128,14 @@ impl Engine {
     async fn accept_one(
         &self,
         tenant: TenantId,
-        draft: &Draft<'_>,
+        draft: Draft<'_>,
         idempotency_key: Option<&str>,
     ) -> Result<Accepted, EngineError> {
         self.check_open()?;
         let Prepared { event, mismatch } =
-            prepare(&self.parts, tenant, draft, idempotency_key).map_err(|error| self.refused(error))?;
+            prepare(&self.parts, tenant, &draft, idempotency_key).map_err(|error| self.refused(error))?;
+        // What was read of it takes room, which must not grow with what waits.
+        drop(draft);
         if let Some(stopped) = self.stopped(&event, mismatch.as_ref()).await {
             return stopped;
         }

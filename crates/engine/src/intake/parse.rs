@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use serde_json::value::RawValue;
-use vai_webhooks_wire::{EventId, UnixMs, is_event_type};
+use vai_webhooks_wire::{EventId, UnixMs, is_event_type, json};
 
 use super::BATCH_MAX;
 use crate::error::FieldProblem;
@@ -18,11 +18,16 @@ const KNOWN: &str = "event, data, id, timestamp, deliverAt and channels";
 const NO_EVENT_TYPE: &str = "is no event type: letters, digits and _, in parts with dots between, 128 characters at \
                              most, as message.received";
 
+/// The members of an event, of its data and of a message in that are looked at.
+const LEVELS: usize = 3;
+
 /// An event as it was posted. Its type is one, its data is JSON; what else it says is still to be checked.
 pub(crate) struct Draft<'a> {
     pub(crate) event_type: Cow<'a, str>,
     /// JSON that was checked.
     pub(crate) data: &'a str,
+    /// The data, or what it stands in.
+    pub(crate) checked: json::Checked<'a>,
     pub(crate) id: Option<EventId>,
     pub(crate) timestamp: Option<UnixMs>,
     pub(crate) deliver_at: Option<UnixMs>,
@@ -32,7 +37,8 @@ pub(crate) struct Draft<'a> {
 impl<'a> Draft<'a> {
     /// Reads one event.
     pub(crate) fn from_json(body: &'a [u8]) -> Result<Self, Vec<FieldProblem>> {
-        let mut fields = Fields::of_body(body).map_err(|it| vec![it])?;
+        let checked = check_json(body, DEPTH_MAX, LEVELS).map_err(|it| vec![it])?;
+        let mut fields = Fields::of_checked(&checked).map_err(|it| vec![it])?;
         let event_type = fields.required::<String>("event");
         if event_type.as_ref().is_some_and(|name| !is_event_type(name)) {
             fields.problem("event", "invalid_event_type", NO_EVENT_TYPE);
@@ -55,6 +61,7 @@ impl<'a> Draft<'a> {
         let draft = Self {
             event_type: event_type.unwrap_or_default().into(),
             data: data.unwrap_or_default(),
+            checked,
             id,
             timestamp: fields.optional("timestamp"),
             deliver_at: fields.optional("deliverAt"),
@@ -66,14 +73,15 @@ impl<'a> Draft<'a> {
 
     /// The same of an event that a Rust caller gives.
     pub(crate) fn from_event(event: &'a NewEvent) -> Result<Self, Vec<FieldProblem>> {
-        check_json(&event.data, DEPTH_MAX - 1)
+        let checked = check_json(event.data.as_bytes(), DEPTH_MAX - 1, LEVELS)
             .map_err(|problem| vec![FieldProblem { pointer: "/data".to_owned(), ..problem }])?;
         if !is_event_type(&event.event_type) {
             return Err(vec![FieldProblem::at("/event", "invalid_event_type", NO_EVENT_TYPE)]);
         }
         Ok(Self {
             event_type: event.event_type.as_str().into(),
-            data: event.data.trim(),
+            data: checked.text(),
+            checked,
             id: event.id.clone(),
             timestamp: event.timestamp,
             deliver_at: event.deliver_at,

@@ -54,7 +54,7 @@ pub(crate) fn prepare(
     let key = parts.keys.event(now);
     let timestamp = draft.timestamp.unwrap_or(now);
     let id = draft.id.clone().unwrap_or_else(|| key.id(parts.realm));
-    let data = defaults::complete(&draft.event_type, draft.data, timestamp)
+    let data = defaults::complete(&draft.event_type, draft.data, &draft.checked, timestamp)
         .map_err(|error| EngineError::invalid("/data", "wrong_type", error.to_string()))?;
     let body = envelope::write(id.as_str(), &draft.event_type, timestamp, &data);
     if body.len() > EVENT_BYTES_MAX {

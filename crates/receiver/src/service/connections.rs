@@ -6,11 +6,12 @@
 //! shutdown each connection ends after its request in progress, and at the deadline all do.
 //! Read `activity.rs` next.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::response::Response;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use hyper::body::Incoming;
@@ -20,7 +21,6 @@ use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
-use tower::Service;
 
 use super::ServiceLimits;
 use super::activity::Activity;
@@ -40,6 +40,9 @@ const H2_HEAD_BYTES_MAX: u32 = 64 * 1024;
 /// Requests that one HTTP/2 connection may have in progress.
 const H2_STREAMS_MAX: u32 = 256;
 
+/// A request as it comes from a connection.
+type Request = hyper::Request<Incoming>;
+
 /// What all connections are told.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Word {
@@ -48,13 +51,16 @@ struct Word {
     stopping: bool,
 }
 
-/// Serves `router` until `stop` completes and the connections have ended, or the deadline has passed.
-pub(super) async fn serve(
+/// Answers requests until `stop` completes and the connections have ended, or the deadline has passed.
+pub(super) async fn serve<F, A>(
     listener: TcpListener,
-    router: Router,
+    answer: F,
     limits: &ServiceLimits,
     stop: impl Future<Output = ()>,
-) {
+) where
+    F: Fn(Request) -> A + Clone + Send + 'static,
+    A: Future<Output = Response> + Send + 'static,
+{
     let (word, _) = watch::channel(Word::default());
     let server = Arc::new(server());
     let mut open = JoinSet::new();
@@ -69,8 +75,8 @@ pub(super) async fn serve(
             };
             while open.try_join_next().is_some() {}
             let heard = word.subscribe();
-            let connection = Connection { server: server.clone(), router: router.clone(), idle, heard };
-            open.spawn(connection.run(stream, place));
+            let connection = Connection { server: server.clone(), idle, heard };
+            open.spawn(connection.run(stream, place, answer.clone()));
         }
     }
     drop(listener);
@@ -131,24 +137,27 @@ async fn next(
 /// One connection's task.
 struct Connection {
     server: Arc<auto::Builder<TokioExecutor>>,
-    router: Router,
     idle: Duration,
     heard: watch::Receiver<Word>,
 }
 
 impl Connection {
-    async fn run(mut self, stream: TcpStream, _place: OwnedSemaphorePermit) {
+    async fn run<F, A>(mut self, stream: TcpStream, _place: OwnedSemaphorePermit, answer: F)
+    where
+        F: Fn(Request) -> A + Send + 'static,
+        A: Future<Output = Response> + Send + 'static,
+    {
         // Answers are small and are waited for. Where this fails the connection is gone anyway.
         stream.set_nodelay(true).ok();
         let activity = Activity::new();
-        let (router, requests) = (self.router.clone(), activity.clone());
-        let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let requests = activity.clone();
+        let service = service_fn(move |request| {
             let in_progress = requests.begin();
-            let answer = router.clone().call(request);
+            let answer = answer(request);
             async move {
                 let answer = answer.await;
                 drop(in_progress);
-                answer
+                Ok::<_, Infallible>(answer)
             }
         });
         let server = self.server.clone();

@@ -15,8 +15,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use axum::response::Response;
+use hyper::Request;
+use hyper::body::Incoming;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
+use tower::Service as _;
 use vai_webhooks_wire::{ParseSecretError, Secret, VerifyingKey};
 
 use crate::accepts::{BODY_BYTES_MAX, BODY_TIMEOUT_MS};
@@ -235,7 +239,14 @@ pub async fn serve_router(
         }
         deadline = Instant::now() + Duration::from_millis(limits.shutdown_ms);
     };
-    connections::serve(listener, router, limits, stop).await;
+    let answer = move |request| {
+        let answer = router.clone().call(request);
+        async move {
+            let Ok(answer) = answer.await;
+            answer
+        }
+    };
+    connections::serve(listener, answer, limits, stop).await;
     let left = deadline.saturating_duration_since(Instant::now());
     if !receiver.close(left.max(Duration::from_millis(CLOSE_MS_MIN))).await {
         tracing::warn!(
@@ -254,13 +265,16 @@ fn log_event(seen: &Observation<'_>) {
     tracing::info!(?id, %scheme, "Received webhook event: {event_type} from {from}");
 }
 
-/// Serves any router within the service's bounds on connections, until `stop` completes and what is in
+/// Answers requests within the service's bounds on connections, until `stop` completes and what is in
 /// flight has ended, or the deadline in `limits` has passed.
-pub async fn serve_connections(
+pub async fn serve_connections<F, A>(
     listener: TcpListener,
-    router: axum::Router,
+    answer: F,
     limits: &ServiceLimits,
     stop: impl Future<Output = ()>,
-) {
-    connections::serve(listener, router, limits, stop).await;
+) where
+    F: Fn(Request<Incoming>) -> A + Clone + Send + 'static,
+    A: Future<Output = Response> + Send + 'static,
+{
+    connections::serve(listener, answer, limits, stop).await;
 }

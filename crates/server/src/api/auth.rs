@@ -7,13 +7,13 @@ use std::sync::LazyLock;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use vai_webhooks_engine::{DEFAULT_TENANT, Principal, TenantId, TenantName, TenantNameError};
 
 use super::Api;
 use super::problem::Problem;
 
-const TENANT_HEADER: &str = "x-vai-tenant";
+static TENANT_HEADER: HeaderName = HeaderName::from_static("x-vai-tenant");
 /// Read once: most calls name no tenant.
 static DEFAULT: LazyLock<Result<TenantName, TenantNameError>> = LazyLock::new(|| DEFAULT_TENANT.parse());
 
@@ -27,8 +27,15 @@ impl FromRequestParts<Api> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        let principal = principal(&parts.headers, api)?;
-        let named = named(&parts.headers)?;
+        Self::of(&parts.headers, api).await
+    }
+}
+
+impl Caller {
+    /// Who calls with these headers.
+    pub(crate) async fn of(headers: &HeaderMap, api: &Api) -> Result<Self, Problem> {
+        let principal = principal(headers, api)?;
+        let named = named(headers)?;
         match (principal, named) {
             (Principal::Tenant(id), None) => Ok(Self(id)),
             (Principal::Tenant(id), Some(name)) if api.engine.tenant_name(id).as_ref() == Some(&name) => {
@@ -79,7 +86,7 @@ fn principal(headers: &HeaderMap, api: &Api) -> Result<Principal, Problem> {
 }
 
 fn named(headers: &HeaderMap) -> Result<Option<TenantName>, Problem> {
-    let Some(value) = headers.get(TENANT_HEADER) else { return Ok(None) };
+    let Some(value) = headers.get(&TENANT_HEADER) else { return Ok(None) };
     let name = value.to_str().unwrap_or_default().parse::<TenantName>();
     name.map(Some).map_err(|error| {
         Problem::new(StatusCode::BAD_REQUEST, "invalid_tenant", format!("X-VAI-Tenant: {error}"))

@@ -4,9 +4,11 @@
 //! `stats.rs` next.
 
 use axum::Json;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::body::{Body, HttpBody};
+use axum::extract::{Request, State};
+use axum::http::{self, HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -15,9 +17,12 @@ use vai_webhooks_wire::{Envelope, EventId, WebhookId};
 
 use super::Api;
 use super::auth::Caller;
-use super::input::{BATCH_BYTES_MAX, Id, IdempotencyKey, Members, Paging, Posted, json_text};
+use super::input::{BATCH_BYTES_MAX, BODY_BYTES_MAX, Id, IdempotencyKey, Members, Paging, Posted, json_text};
 use super::problem::{FieldError, Problem};
 use super::shapes::{Delivery, EventSummary, Page};
+
+/// The usual answer, with an id of ours, has room in so many bytes.
+const ANSWER_BYTES: usize = 64;
 
 /// An event that is on disk.
 #[derive(Serialize, ToSchema)]
@@ -45,29 +50,55 @@ fn shown(violations: Vec<FieldProblem>) -> Vec<FieldError> {
         (status = 413, body = Problem),
         (status = 422, body = Problem, description = "The data is not as the schema of its type has it, and that is enforced"),
         (status = 429, body = Problem, description = "Too many deliveries of the tenant wait"), (status = 503, body = Problem)))]
-pub(super) async fn accept(
-    State(api): State<Api>,
-    Caller(tenant): Caller,
-    IdempotencyKey(key): IdempotencyKey,
-    Posted(body): Posted,
-) -> Result<Response, Problem> {
+pub(super) async fn accept(State(api): State<Api>, request: Request) -> Response {
+    take(&api, request).await
+}
+
+/// Where events are posted, one by one.
+pub(super) const PATH: &str = "/v1/events";
+
+/// Answers what is posted to [`PATH`], whether it came through the router or not.
+pub(super) async fn take<B>(api: &Api, request: http::Request<B>) -> Response
+where
+    B: HttpBody<Data = Bytes>,
+{
+    let (http::request::Parts { headers, .. }, body) = request.into_parts();
+    taken(api, headers, body).await.unwrap_or_else(Problem::into_response)
+}
+
+async fn taken<B>(api: &Api, mut headers: HeaderMap, body: B) -> Result<Response, Problem>
+where
+    B: HttpBody<Data = Bytes>,
+{
+    let Caller(tenant) = Caller::of(&headers, api).await?;
+    let IdempotencyKey(key) = IdempotencyKey::of(&headers)?;
+    let Posted(body) = Posted::<BODY_BYTES_MAX>::read(&headers, body).await?;
     let accepted = api.engine.trigger_json(tenant, &body, key.as_deref()).await?;
-    let mut response = match plain_answer(&accepted) {
-        Some(text) => json_text(text),
-        None => {
-            let Accepted { id, duplicate, violations } = accepted;
-            Json(AcceptedEvent { id: id.to_string(), duplicate, violations: shown(violations) })
-                .into_response()
-        }
+    let Some(text) = plain_answer(&accepted) else {
+        let Accepted { id, duplicate, violations } = accepted;
+        let accepted = AcceptedEvent { id: id.to_string(), duplicate, violations: shown(violations) };
+        return Ok((StatusCode::ACCEPTED, Json(accepted)).into_response());
     };
+    // The request's map serves the answer too, so that none is made for it.
+    headers.clear();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let mut response = Response::new(Body::from(text));
     *response.status_mut() = StatusCode::ACCEPTED;
+    *response.headers_mut() = headers;
     Ok(response)
 }
 
 /// The answer that nearly every event gets, as an [`AcceptedEvent`] is written: an id has nothing that is escaped in JSON.
 fn plain_answer(Accepted { id, duplicate, violations }: &Accepted) -> Option<String> {
-    let duplicate = if *duplicate { "true" } else { "false" };
-    violations.is_empty().then(|| [r#"{"id":""#, id.as_str(), r#"","duplicate":"#, duplicate, "}"].concat())
+    if !violations.is_empty() {
+        return None;
+    }
+    let mut text = String::with_capacity(ANSWER_BYTES);
+    text.push_str(r#"{"id":""#);
+    text.push_str(id.as_str());
+    text.push_str(r#"","duplicate":"#);
+    text.push_str(if *duplicate { "true}" } else { "false}" });
+    Some(text)
 }
 
 /// What became of each event of a batch, in order.

@@ -3,16 +3,17 @@
 //! Invariant: everything read is bounded, in bytes and in time, and what is not known is refused. Read
 //! `webhooks.rs` next.
 
+use std::pin::pin;
 use std::str::FromStr;
 use std::task::Poll;
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::BodyExt as _;
 
 use super::Api;
 use super::problem::Problem;
@@ -23,6 +24,7 @@ pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 pub const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+static IDEMPOTENCY_HEADER: HeaderName = HeaderName::from_static("idempotency-key");
 /// Entries of a page where the call does not say.
 const LIMIT_DEFAULT: usize = 50;
 
@@ -33,34 +35,60 @@ impl<const MAX: usize> FromRequest<Api> for Posted<MAX> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _api: &Api) -> Result<Self, Problem> {
-        let too_large = || {
-            let detail = format!("the body is over the limit of {MAX} bytes");
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
-        };
-        let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+        let (Parts { headers, .. }, body) = request.into_parts();
+        Self::read(&headers, body).await
+    }
+}
+
+impl<const MAX: usize> Posted<MAX> {
+    /// Reads a body that came with these headers.
+    pub(crate) async fn read<B: HttpBody<Data = Bytes>>(
+        headers: &HeaderMap,
+        body: B,
+    ) -> Result<Self, Problem> {
+        let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
         if announced.and_then(|text| text.parse::<u64>().ok()).is_some_and(|len| len > MAX as u64) {
-            return Err(too_large());
+            return Err(too_large(MAX));
         }
-        let mut body = std::pin::pin!(Limited::new(request.into_body(), MAX).collect());
+        let mut body = pin!(whole(body, MAX));
         // Most bodies came with their heads, and need no timer.
-        let arrived = std::future::poll_fn(|context| Poll::Ready(body.as_mut().poll(context))).await;
-        let arrived = match arrived {
-            Poll::Ready(body) => Ok(body),
-            Poll::Pending => tokio::time::timeout(BODY_TIMEOUT, body).await,
-        };
-        match arrived {
-            Ok(Ok(body)) => Ok(Self(body.to_bytes())),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-            Ok(Err(_)) => {
-                Err(Problem::new(StatusCode::BAD_REQUEST, "incomplete_body", "the body ended before its end"))
-            }
-            Err(_) => Err(Problem::new(
-                StatusCode::REQUEST_TIMEOUT,
-                "body_too_slow",
-                format!("the body did not arrive within {} s", BODY_TIMEOUT.as_secs()),
-            )),
+        match std::future::poll_fn(|context| Poll::Ready(body.as_mut().poll(context))).await {
+            Poll::Ready(body) => body.map(Self),
+            Poll::Pending => match tokio::time::timeout(BODY_TIMEOUT, body).await {
+                Ok(body) => body.map(Self),
+                Err(_) => Err(Problem::new(
+                    StatusCode::REQUEST_TIMEOUT,
+                    "body_too_slow",
+                    format!("the body did not arrive within {} s", BODY_TIMEOUT.as_secs()),
+                )),
+            },
         }
     }
+}
+
+/// A body to its end. One that came in one piece is not copied.
+async fn whole<B: HttpBody<Data = Bytes>>(body: B, max: usize) -> Result<Bytes, Problem> {
+    let mut body = pin!(body);
+    let mut room = max;
+    let mut pieces = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| {
+            Problem::new(StatusCode::BAD_REQUEST, "incomplete_body", "the body ended before its end")
+        })?;
+        // Trailers say nothing here.
+        let Ok(piece) = frame.into_data() else { continue };
+        room = room.checked_sub(piece.len()).ok_or_else(|| too_large(max))?;
+        if pieces.is_empty() && body.is_end_stream() {
+            return Ok(piece);
+        }
+        pieces.push(piece);
+    }
+    Ok(pieces.concat().into())
+}
+
+fn too_large(max: usize) -> Problem {
+    let detail = format!("the body is over the limit of {max} bytes");
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
 }
 
 /// The id in a path. What is no id of its kind names nothing.
@@ -117,7 +145,14 @@ impl FromRequestParts<Api> for IdempotencyKey {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _api: &Api) -> Result<Self, Problem> {
-        let Some(value) = parts.headers.get("idempotency-key") else { return Ok(Self(None)) };
+        Self::of(&parts.headers)
+    }
+}
+
+impl IdempotencyKey {
+    /// The key in these headers.
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
+        let Some(value) = headers.get(&IDEMPOTENCY_HEADER) else { return Ok(Self(None)) };
         match value.to_str() {
             Ok(text) => Ok(Self(Some(text.to_owned()))),
             Err(_) => {

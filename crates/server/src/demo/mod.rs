@@ -64,8 +64,8 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let (_, key) = patiently(|| engine.create_key(None, "demo", None)).await?;
     let name = "default".parse()?;
     let tenant = patiently(|| engine.tenant(&name)).await?;
-    let router = api::router(Arc::clone(&engine));
-    let server = tokio::spawn(serve_api(api_at, router, stopped));
+    let service = api::Service::over(Arc::clone(&engine));
+    let server = tokio::spawn(serve_api(api_at, service, stopped));
 
     screen.begin(&api_url, &receiver_url, &key);
     register(&engine, tenant, &receiver_url, &secret).await?;
@@ -106,8 +106,9 @@ fn run_receiver(
     }
 }
 
-async fn serve_api(listener: TcpListener, router: axum::Router, stopped: watch::Receiver<bool>) {
-    serve_connections(listener, router, &ServiceLimits::default(), until(stopped)).await;
+async fn serve_api(listener: TcpListener, service: api::Service, stopped: watch::Receiver<bool>) {
+    let answer = move |request| service.clone().answer(request);
+    serve_connections(listener, answer, &ServiceLimits::default(), until(stopped)).await;
 }
 
 async fn until(mut stopped: watch::Receiver<bool>) {

@@ -12,6 +12,7 @@ mod bad_webhooks;
 mod calls;
 mod catalog;
 mod catalog_documents;
+mod direct;
 mod document;
 mod endpoint;
 mod formats;

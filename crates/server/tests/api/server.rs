@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use vai_webhooks::api;
 use vai_webhooks_engine::{Engine, EngineOptions, Redacted};
+use vai_webhooks_receiver::service::{ServiceLimits, serve_connections};
 
 pub const ADMIN: &str = "an-admin-key-for-tests-only";
 /// Waits in tests end with a failure after this: long enough for a disk that stalls and cores that others use.
@@ -73,9 +74,21 @@ impl Server {
         };
         change(&mut options);
         let engine = Arc::new(Engine::open(options).await.unwrap());
-        let router = api::router(Arc::clone(&engine));
-        tokio::spawn(async move { axum::serve(listener, router).await });
+        let service = api::Service::over(Arc::clone(&engine));
+        let answer = move |request| service.clone().answer(request);
+        tokio::spawn(async move {
+            serve_connections(listener, answer, &ServiceLimits::default(), std::future::pending()).await;
+        });
         Self { url, client: Client::builder(TokioExecutor::new()).build_http(), engine, data }
+    }
+
+    /// Where the same calls are answered by the router alone.
+    pub async fn by_router(&self) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let router = api::Service::over(Arc::clone(&self.engine)).router();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        url
     }
 
     /// Ends the engine, and gives its directory.

@@ -25,12 +25,12 @@ pub fn members(json: &str) -> Option<Vec<Member<'_>>> {
     }
     loop {
         text.blanks();
-        let name = text.string()?;
+        let (name, escapes) = text.string()?;
         text.blanks();
         text.step(b':')?;
         text.blanks();
         let value = text.value()?;
-        members.push((unquoted(name)?, value));
+        members.push((unquoted(name, escapes)?, value));
         text.blanks();
         if text.step(b',').is_none() {
             return text.step(b'}').map(|()| members);
@@ -39,9 +39,9 @@ pub fn members(json: &str) -> Option<Vec<Member<'_>>> {
 }
 
 /// What a name in quotes says.
-fn unquoted(name: &str) -> Option<Cow<'_, str>> {
+fn unquoted(name: &str, escapes: bool) -> Option<Cow<'_, str>> {
     let raw = name.get(1..name.len() - 1)?;
-    if !raw.contains('\\') {
+    if !escapes {
         return Some(Cow::Borrowed(raw));
     }
     String::from_utf8(unescaped(raw.as_bytes())).ok().map(Cow::Owned)
@@ -68,20 +68,24 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// A string, with its quotes.
-    fn string(&mut self) -> Option<&'a str> {
+    /// A string, with its quotes, and whether there are escapes in it.
+    fn string(&mut self) -> Option<(&'a str, bool)> {
         let start = self.at;
+        let mut escapes = false;
         self.step(b'"')?;
         loop {
             self.at += plain_len(self.json.as_bytes().get(self.at..)?);
             match self.peek()? {
                 b'"' => break,
                 // Neither what is escaped nor a backslash ends it.
-                _ => self.at += 2,
+                _ => {
+                    escapes = true;
+                    self.at += 2;
+                }
             }
         }
         self.at += 1;
-        self.json.get(start..self.at)
+        Some((self.json.get(start..self.at)?, escapes))
     }
 
     fn value(&mut self) -> Option<&'a str> {
@@ -89,7 +93,9 @@ impl<'a> Text<'a> {
         let mut open = 0_usize;
         loop {
             match self.peek()? {
-                b'"' => drop(self.string()?),
+                b'"' => {
+                    self.string()?;
+                }
                 b'{' | b'[' => {
                     open += 1;
                     self.at += 1;
@@ -118,9 +124,15 @@ impl<'a> Text<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Limits, checked_members};
+    use super::super::{Checked, Limits, checked};
     use super::*;
     use proptest::prelude::*;
+
+    const LIMITS: Limits = Limits { depth_max: 9 };
+
+    fn of<'a>(checked: &Checked<'a>, object: &str) -> Option<Vec<Member<'a>>> {
+        checked.members_of(object).map(|members| members.cloned().collect())
+    }
 
     #[test]
     fn members_come_in_their_order_as_they_were_spelled() {
@@ -131,8 +143,8 @@ mod tests {
         assert_eq!(members("{ }"), Some(Vec::new()));
         for none in ["", "1", "[{}]", "null", "\"{}\"", "{", "{\"a", "{\"a\":", "{\"a\":1", "{\"a\":]}"] {
             assert_eq!(members(none), None, "{none}");
-            let checked = checked_members(none.as_bytes(), Limits { depth_max: 9 });
-            assert!(matches!(checked, Ok(None) | Err(_)), "{none}");
+            let checked = checked(none.as_bytes(), LIMITS, 3);
+            assert!(checked.is_err() || checked.is_ok_and(|it| of(&it, it.text()).is_none()), "{none}");
         }
     }
 
@@ -149,9 +161,15 @@ mod tests {
             let json = format!("{blank}{{{}}}{blank}", inside.join(","));
             let read: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&json).unwrap();
             let found = members(&json).unwrap();
-            let checked = checked_members(json.as_bytes(), Limits { depth_max: 9 });
-            prop_assert_eq!(checked, Ok(Some(found.clone())));
             prop_assert_eq!(found.len(), names.len());
+            let outer = format!("[{{\"a\":{json},\"b\":{{\"c\":{json},\"d\":{{}}}}}},1]");
+            let (alone, whole) = (checked(json.as_bytes(), LIMITS, 1).unwrap(), checked(outer.as_bytes(), LIMITS, 9).unwrap());
+            prop_assert_eq!(of(&alone, alone.text()), Some(found.clone()));
+            let b = members(&outer[1..]).unwrap()[1].1;
+            let c = &b[b.find(':').unwrap() + 1..][..json.len()].trim();
+            prop_assert_eq!(of(&whole, c), Some(found.clone()));
+            prop_assert_eq!(of(&whole, b), members(b));
+            prop_assert_eq!(of(&whole, whole.text()), None);
             for (name, spelled) in found {
                 prop_assert_eq!(spelled, value.to_string());
                 prop_assert_eq!(&read[&*name], &value);

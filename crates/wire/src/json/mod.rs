@@ -8,9 +8,7 @@ mod members;
 mod scan;
 mod string;
 
-use std::borrow::Cow;
 use std::fmt;
-use std::ops::Range;
 
 pub use members::{Member, members};
 use scan::Scanner;
@@ -65,29 +63,50 @@ impl fmt::Display for Problem {
 /// its object, and gives it back as text.
 pub fn check(text: &[u8], limits: Limits) -> Result<&str, Problem> {
     let checked = utf8(text)?;
-    let mut scanner = Scanner::new(text, limits.depth_max);
+    let mut scanner = Scanner::new(checked, limits.depth_max);
     match scanner.run() {
         Ok(()) => Ok(checked),
         Err(kind) => Err(problem(text, scanner.at(), kind, scanner.pointer())),
     }
 }
 
-/// Checks `text` as [`check`] does, and gives what [`members`] gives of it, in one pass.
-pub fn checked_members(text: &[u8], limits: Limits) -> Result<Option<Vec<Member<'_>>>, Problem> {
+/// JSON that was checked, with its members: what they are is read once, however often they are looked at.
+#[derive(Debug, Clone)]
+pub struct Checked<'a> {
+    text: &'a str,
+    /// In the order of their ends: those of an object stand before the member that it is the value of.
+    members: Vec<(usize, Member<'a>)>,
+}
+
+/// Checks `text` as [`check`] does, and keeps the members of objects that stand in fewer than `levels` objects and arrays.
+pub fn checked(text: &[u8], limits: Limits, levels: usize) -> Result<Checked<'_>, Problem> {
     let checked = utf8(text)?;
-    let mut scanner = Scanner::new(text, limits.depth_max).keeping_members();
+    let mut scanner = Scanner::new(checked, limits.depth_max).keeping_members(levels);
     if let Err(kind) = scanner.run() {
         return Err(problem(text, scanner.at(), kind, scanner.pointer()));
     }
-    let is_object = checked.trim_ascii_start().starts_with('{');
-    let member = |(name, value)| {
-        let name = match name {
-            Cow::Borrowed(name) => Cow::Borrowed(str::from_utf8(name).ok()?),
-            Cow::Owned(name) => Cow::Owned(String::from_utf8(name).ok()?),
+    Ok(Checked { text: checked, members: scanner.into_members() })
+}
+
+impl<'a> Checked<'a> {
+    /// The whole text, without blanks around it.
+    #[must_use]
+    pub fn text(&self) -> &'a str {
+        self.text.trim_ascii()
+    }
+
+    /// The members that were kept of an object, which is the whole text or a member's value in it, in their order; `None`
+    /// where it is no object.
+    pub fn members_of<'s>(&'s self, object: &'s str) -> Option<impl Iterator<Item = &'s Member<'a>> + Clone> {
+        let range = object.as_bytes().as_ptr_range();
+        let inside = move |(_, (_, value)): &&(usize, Member<'a>)| {
+            range.start < value.as_ptr() && value.as_ptr() < range.end
         };
-        Some((name, checked.get::<Range<usize>>(value)?.trim_ascii_start()))
-    };
-    Ok(is_object.then(|| scanner.into_members().into_iter().filter_map(member).collect()))
+        // The last one inside is its own, and stands in it directly.
+        let level = self.members.iter().rfind(inside).map_or(0, |(level, _)| *level);
+        let own = self.members.iter().filter(inside).filter(move |(at, _)| *at == level);
+        object.starts_with('{').then(|| own.map(|(_, member)| member))
+    }
 }
 
 fn utf8(text: &[u8]) -> Result<&str, Problem> {

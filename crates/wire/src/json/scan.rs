@@ -5,37 +5,37 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::ops::Range;
 
-use super::ProblemKind;
 use super::string::{plain_len, unescaped, unit};
+use super::{Member, ProblemKind};
 
 /// Objects with more names than this are checked with a set, smaller ones by comparing.
 const COMPARED_MAX: usize = 16;
+/// Room for so many names, and for so many members, is made at once.
+const NAMES_USUAL: usize = 10;
+const MEMBERS_USUAL: usize = 10;
 /// How much of a long pointer is shown, in bytes.
 const POINTER_BYTES_MAX: usize = 200;
 
 /// Reads one text.
 pub(super) struct Scanner<'a> {
+    json: &'a str,
     text: &'a [u8],
     at: usize,
     depth_max: usize,
     open: Vec<Open<'a>>,
     /// Names of all open objects, the innermost's last.
-    names: Vec<Cow<'a, [u8]>>,
-    /// The members of the outermost object that were read, where they are asked for.
-    members: Option<Vec<Kept<'a>>>,
-    /// Where the value of its next member begins, or a blank before it.
-    member_at: usize,
+    names: Vec<Cow<'a, str>>,
+    /// The members that were read, in the order of their ends, each with how many objects and arrays are open around it.
+    members: Vec<(usize, Member<'a>)>,
+    /// How deep members are kept.
+    levels: usize,
 }
-
-/// A member's name, and where its value is, perhaps with blanks before it.
-pub(super) type Kept<'a> = (Cow<'a, [u8]>, Range<usize>);
 
 /// An object or array that is not closed yet.
 enum Open<'a> {
     Array { index: usize },
-    Object { first_name: usize, many: Option<HashSet<Cow<'a, [u8]>>> },
+    Object { first_name: usize, many: Option<HashSet<Cow<'a, str>>>, value_at: usize },
 }
 
 type Step = Result<(), ProblemKind>;
@@ -45,19 +45,19 @@ const fn expected<T>(what: &'static str) -> Result<T, ProblemKind> {
 }
 
 impl<'a> Scanner<'a> {
-    pub(super) fn new(text: &'a [u8], depth_max: usize) -> Self {
-        let (open, names) = (Vec::with_capacity(8), Vec::with_capacity(16));
-        Self { text, at: 0, depth_max, open, names, members: None, member_at: 0 }
+    pub(super) fn new(json: &'a str, depth_max: usize) -> Self {
+        let (open, names) = (Vec::with_capacity(8), Vec::with_capacity(NAMES_USUAL));
+        Self { json, text: json.as_bytes(), at: 0, depth_max, open, names, members: Vec::new(), levels: 0 }
     }
 
-    /// Keeps the members of the outermost object.
-    pub(super) fn keeping_members(self) -> Self {
-        Self { members: Some(Vec::with_capacity(8)), ..self }
+    /// Keeps members, as deep as `levels` says.
+    pub(super) fn keeping_members(self, levels: usize) -> Self {
+        Self { levels, members: Vec::with_capacity(MEMBERS_USUAL), ..self }
     }
 
     /// What was kept.
-    pub(super) fn into_members(self) -> Vec<Kept<'a>> {
-        self.members.unwrap_or_default()
+    pub(super) fn into_members(self) -> Vec<(usize, Member<'a>)> {
+        self.members
     }
 
     /// How far it has come.
@@ -78,7 +78,6 @@ impl<'a> Scanner<'a> {
                     });
                     let names = &self.names[*first_name..end.unwrap_or(self.names.len())];
                     if let Some(name) = names.last() {
-                        let name = String::from_utf8_lossy(name);
                         pointer.push('/');
                         pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
                     }
@@ -118,7 +117,7 @@ impl<'a> Scanner<'a> {
             self.blanks();
             match self.peek() {
                 Some(b'{') => {
-                    self.push(Open::Object { first_name: self.names.len(), many: None })?;
+                    self.push(Open::Object { first_name: self.names.len(), many: None, value_at: 0 })?;
                     self.blanks();
                     if self.peek() == Some(b'}') {
                         self.pop();
@@ -146,10 +145,12 @@ impl<'a> Scanner<'a> {
 
     /// What follows a value inside an object or array.
     fn after_value(&mut self) -> Step {
-        if let ([Open::Object { .. }], Some(members)) = (&self.open[..], &mut self.members)
-            && let Some(name) = self.names.last()
+        let level = self.open.len();
+        if level <= self.levels
+            && let (Some(Open::Object { value_at, .. }), Some(name)) = (self.open.last(), self.names.last())
         {
-            members.push((name.clone(), self.member_at..self.at));
+            let value = self.json.get(*value_at..self.at).unwrap_or_default().trim_ascii_start();
+            self.members.push((level, (name.clone(), value)));
         }
         self.blanks();
         let next = self.peek();
@@ -204,9 +205,12 @@ impl<'a> Scanner<'a> {
         if self.peek() != Some(b'"') {
             return expected("a name in quotes");
         }
-        let raw = self.string()?;
-        let name = if raw.contains(&b'\\') { Cow::Owned(unescaped(raw)) } else { Cow::Borrowed(raw) };
-        let Some(Open::Object { first_name, many }) = self.open.last_mut() else {
+        let (raw, escapes) = self.string()?;
+        let name = match escapes {
+            true => Cow::Owned(String::from_utf8(unescaped(raw.as_bytes())).unwrap_or_default()),
+            false => Cow::Borrowed(raw),
+        };
+        let Some(Open::Object { first_name, many, .. }) = self.open.last_mut() else {
             return expected("a value");
         };
         let own = &self.names[*first_name..];
@@ -229,25 +233,27 @@ impl<'a> Scanner<'a> {
             return expected("':'");
         }
         self.at += 1;
-        if self.open.len() == 1 {
-            self.member_at = self.at;
+        if let Some(Open::Object { value_at, .. }) = self.open.last_mut() {
+            *value_at = self.at;
         }
         Ok(())
     }
 
-    /// A string; gives what stands between its quotes.
-    fn string(&mut self) -> Result<&'a [u8], ProblemKind> {
+    /// A string; gives what stands between its quotes, and whether there are escapes in it.
+    fn string(&mut self) -> Result<(&'a str, bool), ProblemKind> {
         self.at += 1;
         let start = self.at;
+        let mut escapes = false;
         loop {
             let text = self.text;
             self.at += plain_len(&text[self.at..]);
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
-                    return Ok(&text[start..self.at - 1]);
+                    return Ok((self.json.get(start..self.at - 1).unwrap_or_default(), escapes));
                 }
                 Some(b'\\') => {
+                    escapes = true;
                     self.at += 1;
                     self.escape()?;
                 }

@@ -3,6 +3,7 @@
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Map, json};
 use sha2::Sha256;
+use vai_webhooks_wire::json::{Limits, checked};
 use vai_webhooks_wire::{
     AgentMetrics, ConversationEnded, ConversationStarted, Envelope, MessageReceived, MessageSent, Metrics,
     Secret, TypedEvent, UnixMs, WebhookTest, defaults, envelope, sign, types,
@@ -44,7 +45,8 @@ fn the_seeds_receiver_accepts_all_six_events() {
         let secret = Secret::parse(shown).unwrap();
         let mut seen = Vec::new();
         for (event_type, data) in six_events() {
-            let data = defaults::complete(event_type, &data, at).unwrap();
+            let checked = checked(data.as_bytes(), Limits { depth_max: 128 }, 2).unwrap();
+            let data = defaults::complete(event_type, &data, &checked, at).unwrap();
             let body = envelope::write("evt_1", event_type, at, &data);
             let signature = sign::legacy(&secret, &body);
             assert!(seed_accepts(&body, &signature, shown), "{event_type}");

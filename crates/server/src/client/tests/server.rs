@@ -41,7 +41,7 @@ impl Server {
             ..EngineOptions::new(data.path())
         };
         let engine = Arc::new(Engine::open(options).await.unwrap());
-        let url = serve(crate::api::router(engine)).await;
+        let url = serve(crate::api::Service::over(engine).router()).await;
 
         let answer = Arc::new(AtomicU16::new(200));
         let status = Arc::clone(&answer);
