@@ -40,10 +40,11 @@ pub(super) fn insert<'g>(
     group: &'g mut Group<'_>,
     settlement: &Settlement,
 ) -> rusqlite::Result<&'g mut Delta> {
-    if !record::is_whole(settlement) {
+    let whole = record::is_whole(settlement);
+    if !whole {
         insert_row(group, settlement)?;
     }
-    let write = |bytes: &mut Vec<u8>| record::write(settlement, bytes);
+    let write = |bytes: &mut Vec<u8>| record::write(settlement, whole, bytes);
     Ok(group.ledger.attempt(settlement.webhook, settlement.attempt, write))
 }
 

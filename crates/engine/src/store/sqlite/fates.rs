@@ -3,8 +3,7 @@
 //! It exists because most deliveries have no row: see `prompt.rs`. To be read in one transaction, since attempts are in
 //! more than one place. Read `scripts.rs` next.
 
-use rusqlite::Connection;
-use rusqlite::params;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use vai_webhooks_wire::UnixMs;
 
 use super::attempts::record::Recorded;
@@ -44,7 +43,7 @@ pub(super) fn fates<'t>(
         let mut fates = with_rows(connection, event)?;
         let rows = fates.len();
         for (webhook, form) in columns::targets_of(targets) {
-            if fates[..rows].iter().all(|fate| fate.webhook != webhook) {
+            if fates[..rows].binary_search_by_key(&webhook, |fate| fate.webhook).is_err() {
                 fates.push(Fate::without_row(webhook, form));
             }
         }
@@ -86,25 +85,39 @@ impl Fate {
     }
 }
 
-/// Where those stand that have rows.
-pub(super) fn with_rows(connection: &Connection, event: EventKey) -> rusqlite::Result<Vec<Fate>> {
+/// Where those stand that have rows, by webhook number.
+fn with_rows(connection: &Connection, event: EventKey) -> rusqlite::Result<Vec<Fate>> {
     connection
-        .prepare_cached(
-            "SELECT webhook, state, due_ms, attempts, version, note FROM deliveries WHERE event = ?1",
-        )?
-        .query_map([event.0], |row| {
-            Ok(Fate {
-                webhook: WebhookNo(row.get(0)?),
-                state: state(row.get(1)?),
-                due: row.get::<_, Option<i64>>(2)?.map(UnixMs),
-                attempts: row.get(3)?,
-                has_row: true,
-                form: columns::form(row, 4)?,
-                note: row.get(5)?,
-                first: None,
-            })
-        })?
+        .prepare_cached(&format!("{SELECT} WHERE event = ?1 ORDER BY webhook"))?
+        .query_map([event.0], of_row)?
         .collect()
+}
+
+/// Where one delivery stands that has a row.
+pub(super) fn with_row(
+    connection: &Connection,
+    event: EventKey,
+    webhook: WebhookNo,
+) -> rusqlite::Result<Option<Fate>> {
+    connection
+        .prepare_cached(&format!("{SELECT} WHERE event = ?1 AND webhook = ?2"))?
+        .query_row(params![event.0, webhook.0], of_row)
+        .optional()
+}
+
+const SELECT: &str = "SELECT webhook, state, due_ms, attempts, version, note FROM deliveries";
+
+fn of_row(row: &Row<'_>) -> rusqlite::Result<Fate> {
+    Ok(Fate {
+        webhook: WebhookNo(row.get(0)?),
+        state: state(row.get(1)?),
+        due: row.get::<_, Option<i64>>(2)?.map(UnixMs),
+        attempts: row.get(3)?,
+        has_row: true,
+        form: columns::form(row, 4)?,
+        note: row.get(5)?,
+        first: None,
+    })
 }
 
 /// The deliveries of an event with all their attempts.

@@ -1,10 +1,10 @@
 //! What is kept by webhook and by tenant: counts, a webhook's attempts, a tenant's events.
 //!
-//! Attempts and events are records in chunks, a row for all that one group has of one webhook or tenant. These tables are
-//! not ordered by time. A group that is for a few of them changes their rows at once. One that is for
-//! many would touch a page or two for nearly every event, in every commit; it appends its entries to a log instead, one
-//! row for the whole group, and they are folded into the tables later: each webhook and tenant once for many groups, a
-//! slice in each commit. Invariants: what is known is the tables and what the log holds beyond them, at every commit;
+//! Attempts and events are records in chunks, a row for all that one group has of one webhook or tenant. These tables
+//! are not ordered by time. A group that is for a few webhooks and tenants changes their rows at once. One that is for many
+//! would touch a page or two for nearly every event, in every commit; it appends its entries to a log instead, one row for
+//! the whole group, and they are folded into the tables later: each webhook and tenant once for many groups, a slice in
+//! each commit. Invariants: what is known is the tables and what the log holds beyond them, at every commit;
 //! how far a fold has come is written with the slice, so that a crash in the middle counts nothing twice; the log is
 //! bounded. Read `entry.rs` next, and `stats.rs` for how both are read.
 

@@ -10,6 +10,7 @@ mod checkpoint;
 pub(crate) mod columns;
 mod deliveries;
 mod disk;
+mod due;
 mod events;
 mod fates;
 mod group;
@@ -155,7 +156,7 @@ impl Store for SqliteStore {
                 keys: tenants::load_keys(connection)?,
                 tenants: tenants::load(connection)?,
                 catalogs: catalog::load(connection)?,
-                due: deliveries::first_due(connection)?,
+                due: due::first_due(connection)?,
                 pending: stats::pending(connection)?,
             })
         })
@@ -299,7 +300,7 @@ impl Store for SqliteStore {
 
     fn due(&self, query: DueQuery) -> Later<Due> {
         let realm = self.realm;
-        self.dispatch.read(move |connection| deliveries::due(connection, &query, realm))
+        self.dispatch.read(move |connection| due::due(connection, &query, realm))
     }
 
     fn events(&self, tenant: TenantId, before: Option<EventKey>, limit: usize) -> Later<Vec<EventSummary>> {
@@ -335,6 +336,6 @@ impl Store for SqliteStore {
     }
 
     fn oldest_due(&self, now: UnixMs) -> Later<Option<UnixMs>> {
-        self.calls.read(move |connection| deliveries::oldest_due(connection, now))
+        self.calls.read(move |connection| due::oldest_due(connection, now))
     }
 }

@@ -211,6 +211,7 @@ mod tests {
         assert!(!prompt.is_late(at(60_000 - LATE_MS)));
         assert!(prompt.is_late(at(60_000 - LATE_MS - 1)));
     }
+
     #[test]
     fn keys_of_a_start_that_was_followed_by_a_crash_are_not_given_again() {
         let mut connection = Connection::open_in_memory().unwrap();

@@ -247,7 +247,7 @@ CREATE TABLE ledger (
 ) STRICT, WITHOUT ROWID;
 ";
 /// From this version on the ledger is in chunks.
-const CHUNKED_FROM: i32 = 7;
+const CHUNKED_FROM: u32 = 7;
 
 /// The version that this program writes.
 pub(super) fn version() -> i32 {
@@ -263,11 +263,11 @@ fn random<const BYTES: usize>(rng: &dyn Rng) -> [u8; BYTES] {
 /// Brings the file from version `from` to [`version`], in one transaction.
 pub(super) fn migrate(connection: &mut Connection, from: i32, rng: &dyn Rng) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
-    for migration in MIGRATIONS.iter().skip(usize::try_from(from).unwrap_or_default()) {
+    for (version, migration) in (1..).zip(MIGRATIONS).skip(usize::try_from(from).unwrap_or_default()) {
         transaction.execute_batch(migration)?;
-    }
-    if from < CHUNKED_FROM {
-        chunked::bring(&transaction)?;
+        if version == CHUNKED_FROM {
+            chunked::bring(&transaction)?;
+        }
     }
     if from == 0 {
         let realm = u32::from_le_bytes(random(rng));

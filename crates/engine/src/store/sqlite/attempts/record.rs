@@ -61,10 +61,10 @@ pub(in super::super) fn is_whole(settlement: &Settlement) -> bool {
         && settlement.attempt.0 <= last_whole_of(settlement.event)
 }
 
-/// Appends the content of an attempt's record.
-pub(in super::super) fn write(settlement: &Settlement, bytes: &mut Vec<u8>) {
+/// Appends the content of an attempt's record, in which it stands whole or not.
+pub(in super::super) fn write(settlement: &Settlement, whole: bool, bytes: &mut Vec<u8>) {
     put_which(settlement.attempt, settlement.event, settlement.number, bytes);
-    if !is_whole(settlement) {
+    if !whole {
         return;
     }
     let Exchanged { took, address, status, answer, answer_cut, .. } = &settlement.exchanged;

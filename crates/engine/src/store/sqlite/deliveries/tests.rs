@@ -1,5 +1,7 @@
 //! What has no row gets one only while it is pending.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::super::fates::fates;
@@ -9,7 +11,7 @@ use super::super::{events, schema, stats};
 use super::*;
 use crate::attempt::Exchanged;
 use crate::catalog::CatalogChange;
-use crate::key::AttemptKey;
+use crate::key::{AttemptKey, Realm};
 use crate::store::{AcceptEvent, Committed, Hooks, Route, StatsOf, StoreError, StoredWebhook};
 use crate::tenant::TenantId;
 
@@ -32,7 +34,8 @@ impl Hooks for Nobody {
     fn failed(&self, _: &StoreError) {}
 }
 
-fn delivered(event: EventKey) -> Settlement {
+/// A first attempt that was taken.
+pub(in super::super) fn delivered(event: EventKey) -> Settlement {
     let exchanged = Exchanged {
         took: std::time::Duration::ZERO,
         address: None,

@@ -23,11 +23,11 @@ pub(super) const TURN_ROWS: i64 = 64;
 /// How many rows make a group worth its commit.
 pub(super) const GROUP_GOOD: usize = 64;
 /// After a group of at least so many, more are waited for.
-pub(super) const GROUP_CROWDED: usize = 8;
+const GROUP_CROWDED: usize = 8;
 /// How long a call is held up at most, to share its commit.
-pub(super) const LINGER: Duration = Duration::from_micros(700);
+const LINGER: Duration = Duration::from_micros(700);
 /// The same for what nobody waits for: results of attempts.
-pub(super) const LINGER_RESULTS: Duration = Duration::from_millis(2);
+const LINGER_RESULTS: Duration = Duration::from_millis(2);
 
 /// How long a call of a crowded tenant is held back at most, and how much longer for each of its rows.
 pub(super) const HELD_MAX: Duration = Duration::from_millis(20);
@@ -35,16 +35,16 @@ pub(super) const HELD_MAX_FOR_ROW: Duration = Duration::from_millis(3);
 /// No call is held back for longer.
 pub(super) const HELD_MAX_IN_ALL: Duration = Duration::from_millis(250);
 /// While there is nothing but calls that are held back, so often it is seen whether they still are.
-pub(super) const HELD_LOOK: Duration = Duration::from_millis(1);
+const HELD_LOOK: Duration = Duration::from_millis(1);
 
 /// The calls of one tenant.
 #[derive(Default)]
 pub(super) struct Calls {
-    pub(super) waiting: VecDeque<Waiting>,
-    pub(super) bytes: usize,
-    pub(super) rows: usize,
+    waiting: VecDeque<Waiting>,
+    bytes: usize,
+    rows: usize,
     /// Whether they were held back when the writer looked.
-    pub(super) held: bool,
+    held: bool,
 }
 
 /// What is held back, of all that waits.
@@ -54,6 +54,7 @@ pub(super) struct Held {
     pub(super) rows: usize,
 }
 
+/// All that waits.
 pub(super) struct State {
     pub(super) results: VecDeque<Waiting>,
     pub(super) calls: ByNumber<Option<TenantId>, Calls>,
@@ -187,10 +188,12 @@ impl State {
         }
     }
 
+    /// Calls that are not held back.
     pub(super) fn calls_ready(&self) -> usize {
         self.calls_len - self.held.calls
     }
 
+    /// Rows that are not held back.
     pub(super) fn rows_ready(&self) -> usize {
         self.rows - self.held.rows
     }
@@ -241,6 +244,7 @@ impl State {
     }
 }
 
+/// How long a write is held back at most.
 pub(super) fn held_max(kind: Kind) -> Duration {
     let rows = match kind {
         Kind::Call { rows, .. } | Kind::Result { rows } => u32::try_from(rows).unwrap_or(u32::MAX),

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use proptest::sample::Index;
 
-use super::super::super::attempts::record::{Recorded, Whole, write};
+use super::super::super::attempts::record::{Recorded, Whole, is_whole, write};
 use super::super::super::attempts::taken::taken;
+use super::super::super::deliveries::tests::delivered;
 use super::*;
 use crate::attempt::Exchanged;
-use crate::event::DeliveryState;
 use crate::key::millis_later;
 use crate::store::Settlement;
 use vai_webhooks_wire::UnixMs;
@@ -65,28 +65,23 @@ fn settlement(made: &Made, begin_ms: i64, unique: i64) -> Settlement {
     let attempt = AttemptKey(millis_later(unique, begin_ms + made.ms));
     let addresses = [None, Some("127.0.0.1:80"), Some("[::1]:8443")];
     let address = addresses[usize::try_from(unique % 3).unwrap()];
+    let plain = delivered(EventKey(millis_later(attempt.0, -made.later_ms)));
     let exchanged = Exchanged {
         took: Duration::from_micros(unique.unsigned_abs() * 17),
         address: address.map(|text| text.parse().unwrap()),
         status: Some(204),
-        failure: None,
-        detail: None,
         answer: vec![b'a'; made.answer].into(),
         answer_cut: unique % 2 == 0,
+        ..plain.exchanged
     };
     Settlement {
-        event: EventKey(millis_later(attempt.0, -made.later_ms)),
         webhook: WebhookNo(made.webhook),
         attempt,
         number: made.number,
         started_at: UnixMs(attempt.at().0 - unique % 7),
         ended_at: attempt.at(),
         exchanged,
-        state: DeliveryState::Delivered,
-        due: None,
-        disables: false,
-        note: None,
-        form: None,
+        ..plain
     }
 }
 
@@ -155,7 +150,10 @@ proptest! {
             for made in made {
                 unique += 1;
                 let settlement = settlement(&made, begin_ms, unique);
-                ledger.attempt(settlement.webhook, settlement.attempt, |bytes| write(&settlement, bytes));
+                let whole = is_whole(&settlement);
+                ledger.attempt(settlement.webhook, settlement.attempt, |bytes| {
+                    write(&settlement, whole, bytes);
+                });
                 ledger.event(TENANT, settlement.event);
                 model.add(&settlement);
             }
