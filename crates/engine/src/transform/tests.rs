@@ -22,13 +22,25 @@ fn run_on(code: &str, body: &str) -> Result<Made, ScriptError> {
     Sandbox::load(code, Allowance::FULL)?.run(&input(body), Allowance::FULL).0.result
 }
 
+/// The same of a script that is not meant to come to its time limit. Where a machine's processors are lent out, what was
+/// taken from a thread counts as used by it, so that one that does is run again.
+fn run_patiently(code: &str, body: &str) -> Result<Made, ScriptError> {
+    for _ in 0..5 {
+        let made = run_on(code, body);
+        if !made.as_ref().is_err_and(|error| error.message.contains("time limit")) {
+            return made;
+        }
+    }
+    run_on(code, body)
+}
+
 fn run(code: &str) -> Result<Made, ScriptError> {
-    run_on(code, EVENT)
+    run_patiently(code, EVENT)
 }
 
 #[track_caller]
 fn body_on(code: &str, event: &str) -> String {
-    match run_on(code, event).unwrap_or_else(|error| panic!("{code}: {error}")) {
+    match run_patiently(code, event).unwrap_or_else(|error| panic!("{code}: {error}")) {
         Made::Body(shaped) => String::from_utf8(shaped.body.to_vec()).unwrap(),
         dropped => panic!("{code}: {dropped:?}"),
     }
