@@ -32,9 +32,9 @@ impl Arrivals {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(took_us);
     }
 
-    /// What it took.
-    pub fn spread(&self) -> Spread {
-        Spread::of(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    /// What those took that came since this was last asked.
+    pub fn take_spread(&self) -> Spread {
+        Spread::of(std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 }
 
@@ -56,5 +56,20 @@ impl Spread {
             took_us.get((took_us.len() * percent / 100).min(last)).map_or(0.0, |us| *us as f64 / 1_000.0)
         };
         Self { p50_ms: ms(50), p95_ms: ms(95), p99_ms: ms(99), max_ms: ms(100) }
+    }
+
+    /// What is usual in these rounds: the median of each figure, and the longest time of all.
+    pub fn usual(rounds: &[Self]) -> Self {
+        let median = |figure: fn(&Self) -> f64| {
+            let mut all: Vec<f64> = rounds.iter().map(figure).collect();
+            all.sort_by(f64::total_cmp);
+            all.get(all.len() / 2).copied().unwrap_or_default()
+        };
+        Self {
+            p50_ms: median(|round| round.p50_ms),
+            p95_ms: median(|round| round.p95_ms),
+            p99_ms: median(|round| round.p99_ms),
+            max_ms: rounds.iter().map(|round| round.max_ms).fold(0.0, f64::max),
+        }
     }
 }

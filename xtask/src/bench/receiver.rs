@@ -105,8 +105,8 @@ impl Receiver {
         self.ask("/seen").await
     }
 
-    /// How long events took to arrive.
-    pub async fn spread(&self) -> anyhow::Result<Spread> {
+    /// How long those events took to arrive that came since this was last asked.
+    pub async fn take_spread(&self) -> anyhow::Result<Spread> {
         self.ask("/spread").await
     }
 
@@ -177,7 +177,7 @@ async fn answer<B: HttpBody>(
         let text = match request.uri().path() {
             "/taken" => shared.taken.load(Ordering::Relaxed).to_string(),
             "/seen" => shared.seen.load(Ordering::Relaxed).to_string(),
-            _ => serde_json::to_string(&shared.arrivals.spread()).unwrap_or_default(),
+            _ => serde_json::to_string(&shared.arrivals.take_spread()).unwrap_or_default(),
         };
         return Ok(Response::new(text.into()));
     }

@@ -3,27 +3,30 @@
 //! It exists in place of `axum::serve`, which bounds neither connections nor idle time. Invariants: at
 //! most `connections_max` connections; at that number, all that were idle for [`CROWDED_IDLE_MS`] are
 //! closed to make room; an idle connection is closed after `connection_idle_ms` in any case. At a
-//! shutdown each connection ends after its request in progress, and at the deadline all do.
-//! Read `activity.rs` next.
+//! shutdown each connection ends after its request in progress, and at the deadline all do. A connection begins with
+//! plain requests (`plain.rs`), and is hyper's from the first other one on. Read `activity.rs` next.
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::io::Cursor;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::Response;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::ServiceLimits;
 use super::activity::Activity;
+use super::body::Body;
+use super::plain::Plain;
 
 /// How long a connection may be idle while the service is at its limit of connections.
 const CROWDED_IDLE_MS: u64 = 1_000;
@@ -41,7 +44,7 @@ const H2_HEAD_BYTES_MAX: u32 = 64 * 1024;
 const H2_STREAMS_MAX: u32 = 256;
 
 /// A request as it comes from a connection.
-type Request = hyper::Request<Incoming>;
+pub(super) type Request = hyper::Request<Body>;
 
 /// What all connections are told.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -142,28 +145,32 @@ struct Connection {
 }
 
 impl Connection {
-    async fn run<F, A>(mut self, stream: TcpStream, _place: OwnedSemaphorePermit, answer: F)
+    async fn run<F, A>(mut self, mut stream: TcpStream, _place: OwnedSemaphorePermit, answer: F)
     where
-        F: Fn(Request) -> A + Send + 'static,
+        F: Fn(Request) -> A + Clone + Send + 'static,
         A: Future<Output = Response> + Send + 'static,
     {
         // Answers are small and are waited for. Where this fails the connection is gone anyway.
         stream.set_nodelay(true).ok();
         let activity = Activity::new();
+        let server = self.server.clone();
+        // Asked only when it was woken itself, and not at every step of a request.
+        let mut leave = FuturesUnordered::from_iter([self.until_leave(&activity)]);
+        let plain = Plain { stream: &mut stream, activity: &activity, leave: &mut leave };
+        let Some(read) = plain.serve(answer.clone()).await else { return };
         let requests = activity.clone();
-        let service = service_fn(move |request| {
+        let service = service_fn(move |request: hyper::Request<_>| {
             let in_progress = requests.begin();
-            let answer = answer(request);
+            let answer = answer(request.map(Body::Coming));
             async move {
                 let answer = answer.await;
                 drop(in_progress);
                 Ok::<_, Infallible>(answer)
             }
         });
-        let server = self.server.clone();
+        let (coming, going) = stream.into_split();
+        let stream = tokio::io::join(Cursor::new(read).chain(coming), going);
         let mut served = std::pin::pin!(server.serve_connection(TokioIo::new(stream), service));
-        // Asked only when it was woken itself, and not at every step of a request.
-        let mut leave = FuturesUnordered::from_iter([self.until_leave(&activity)]);
         tokio::select! {
             biased;
             // A client that breaks off is its own business.
@@ -213,7 +220,8 @@ impl Connection {
 }
 
 /// Why a connection is closed by us.
-enum Leave {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leave {
     Idle,
     Stopping,
 }

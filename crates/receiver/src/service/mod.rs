@@ -7,7 +7,9 @@
 //! Read `connections.rs` next.
 
 mod activity;
+mod body;
 mod connections;
+mod plain;
 
 use std::fmt;
 use std::future::Future;
@@ -17,12 +19,12 @@ use std::time::Duration;
 
 use axum::response::Response;
 use hyper::Request;
-use hyper::body::Incoming;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tower::Service as _;
 use vai_webhooks_wire::{ParseSecretError, Secret, VerifyingKey};
 
+pub use self::body::Body;
 use crate::accepts::{BODY_BYTES_MAX, BODY_TIMEOUT_MS};
 use crate::config::SinkConfig;
 use crate::console::AccessKey;
@@ -273,7 +275,7 @@ pub async fn serve_connections<F, A>(
     limits: &ServiceLimits,
     stop: impl Future<Output = ()>,
 ) where
-    F: Fn(Request<Incoming>) -> A + Clone + Send + 'static,
+    F: Fn(Request<Body>) -> A + Clone + Send + 'static,
     A: Future<Output = Response> + Send + 'static,
 {
     connections::serve(listener, answer, limits, stop).await;

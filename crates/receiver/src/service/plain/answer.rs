@@ -1,0 +1,164 @@
+//! An answer, as the bytes that are sent.
+//!
+//! Invariant: its lines are those that hyper writes for the same answer, so that nobody can tell who wrote it. Read
+//! `../connections.rs` next.
+
+use std::io::Write as _;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::body::{Body, HttpBody as _};
+use axum::response::Response;
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE};
+use http::{HeaderMap, StatusCode};
+use http_body_util::BodyExt as _;
+use jiff::Timestamp;
+use jiff::fmt::strtime;
+
+/// How an HTTP date is written (RFC 9110, section 5.6.7).
+const DATE_FORMAT: &str = "%a, %d %b %Y %H:%M:%S GMT";
+
+/// Writes the answers of one connection.
+#[derive(Default)]
+pub(super) struct Answers {
+    bytes: Vec<u8>,
+    date: Date,
+}
+
+/// Why an answer cannot be written: its body broke off, or has another length than it said.
+#[derive(Debug)]
+pub(super) struct Broken;
+
+impl Answers {
+    /// Spells an answer; `last` where no request is answered on this connection after it. Gives its map of headers back,
+    /// empty.
+    pub(super) async fn spell(&mut self, response: Response, last: bool) -> Result<HeaderMap, Broken> {
+        let (mut parts, mut body) = response.into_parts();
+        let length = match body.size_hint().exact() {
+            Some(length) => length,
+            None => {
+                let all = axum::body::to_bytes(body, usize::MAX).await.map_err(|_| Broken)?;
+                let length = all.len() as u64;
+                body = Body::from(all);
+                length
+            }
+        };
+        let out = &mut self.bytes;
+        out.clear();
+        out.extend_from_slice(b"HTTP/1.1 ");
+        out.extend_from_slice(parts.status.as_str().as_bytes());
+        out.push(b' ');
+        out.extend_from_slice(parts.status.canonical_reason().unwrap_or("<none>").as_bytes());
+        out.extend_from_slice(b"\r\n");
+        for (name, value) in &parts.headers {
+            line(out, name.as_str(), value.as_bytes());
+        }
+        let has_body = !matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        if has_body && !parts.headers.contains_key(CONTENT_LENGTH) {
+            write!(out, "content-length: {length}\r\n").map_err(|_| Broken)?;
+        }
+        if last && !parts.headers.contains_key(CONNECTION) {
+            line(out, "connection", b"close");
+        }
+        if !parts.headers.contains_key(DATE) {
+            line(out, "date", self.date.now(SystemTime::now()).as_bytes());
+        }
+        out.extend_from_slice(b"\r\n");
+        if has_body {
+            let head = out.len();
+            while let Some(frame) = body.frame().await {
+                if let Ok(piece) = frame.map_err(|_| Broken)?.into_data() {
+                    out.extend_from_slice(&piece);
+                }
+            }
+            if (out.len() - head) as u64 != length {
+                return Err(Broken);
+            }
+        }
+        parts.headers.clear();
+        Ok(parts.headers)
+    }
+
+    /// What was spelled last.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+fn line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// The date, which is written once a second.
+#[derive(Default)]
+struct Date {
+    /// Seconds since 1970.
+    at: u64,
+    text: String,
+}
+
+impl Date {
+    fn now(&mut self, now: SystemTime) -> &str {
+        let at = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        if at != self.at || self.text.is_empty() {
+            let time =
+                i64::try_from(at).ok().and_then(|at| Timestamp::from_second(at).ok()).unwrap_or_default();
+            self.text = strtime::format(DATE_FORMAT, time).unwrap_or_default();
+            self.at = at;
+        }
+        &self.text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    async fn spelled(response: Response, last: bool) -> String {
+        let mut answers = Answers::default();
+        let headers = answers.spell(response, last).await.unwrap();
+        assert!(headers.is_empty());
+        String::from_utf8(answers.bytes().to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_answer_has_its_length_and_a_date() {
+        let text = spelled(Response::new(Body::from("abc")), false).await;
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let lines: Vec<&str> = head.lines().collect();
+        assert_eq!(lines[..2], ["HTTP/1.1 200 OK", "content-length: 3"]);
+        assert!(lines[2].starts_with("date: ") && lines[2].ends_with(" GMT"), "{head}");
+        assert_eq!(body, "abc");
+        assert!(spelled(Response::default(), true).await.contains("\r\nconnection: close\r\n"));
+    }
+
+    #[tokio::test]
+    async fn a_body_of_unknown_length_is_gathered_and_one_that_is_none_is_not_announced() {
+        let pieces = futures_util::stream::iter(["ab", "", "c"].map(Ok::<_, std::io::Error>));
+        let text = spelled(Response::new(Body::from_stream(pieces)), false).await;
+        assert!(text.contains("\r\ncontent-length: 3\r\n") && text.ends_with("\r\n\r\nabc"), "{text}");
+        let mut none = Response::new(Body::empty());
+        *none.status_mut() = StatusCode::NO_CONTENT;
+        assert!(!spelled(none, false).await.contains("content-length"));
+    }
+
+    #[tokio::test]
+    async fn a_body_that_breaks_off_is_no_answer() {
+        let pieces = futures_util::stream::iter([Ok("ab"), Err(std::io::Error::other("gone"))]);
+        assert!(Answers::default().spell(Response::new(Body::from_stream(pieces)), false).await.is_err());
+    }
+
+    #[test]
+    fn a_date_is_written_as_http_has_it() {
+        let mut date = Date::default();
+        // The example of RFC 9110, section 5.6.7.
+        let at = UNIX_EPOCH + Duration::from_secs(784_111_777);
+        assert_eq!(date.now(at), "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(date.now(at + Duration::from_millis(999)), "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(date.now(at + Duration::from_secs(1)), "Sun, 06 Nov 1994 08:49:38 GMT");
+    }
+}

@@ -1,0 +1,139 @@
+//! Plain requests over a real connection: in order, in pieces, at a shutdown, and what follows them.
+
+use std::sync::Arc;
+
+use futures_util::stream::FuturesUnordered;
+use http_body_util::BodyExt as _;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinHandle;
+
+use super::*;
+
+/// A connection that is being served, seen from the other side.
+struct Served {
+    client: TcpStream,
+    leave: oneshot::Sender<Leave>,
+    /// Told when a request is there; lets its answer go when it is told in turn.
+    asked: Arc<Notify>,
+    go: Arc<Notify>,
+    rest: JoinHandle<Option<BytesMut>>,
+}
+
+/// Answers each request with its body. Where it `waits`, each answer is held until it may go.
+async fn serve(waits: bool) -> Served {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let (leave, leaving) = oneshot::channel();
+    let (asked, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (telling, may) = (Arc::clone(&asked), Arc::clone(&go));
+    let answer = move |request: Request| {
+        let (telling, may) = (Arc::clone(&telling), Arc::clone(&may));
+        async move {
+            if waits {
+                telling.notify_one();
+                may.notified().await;
+            }
+            let body = request.into_body().collect().await.unwrap().to_bytes();
+            Response::new(axum::body::Body::from(body))
+        }
+    };
+    let rest = tokio::spawn(async move {
+        let until_leave = async move {
+            match leaving.await {
+                Ok(leave) => leave,
+                Err(_) => std::future::pending().await,
+            }
+        };
+        let mut leave = FuturesUnordered::from_iter([Box::pin(until_leave)]);
+        let activity = Activity::new();
+        let rest = Plain { stream: &mut stream, activity: &activity, leave: &mut leave }.serve(answer).await;
+        assert!(activity.idle_for().is_some(), "nothing is in progress any more");
+        rest
+    });
+    Served { client, leave, asked, go, rest }
+}
+
+fn post(body: &str) -> String {
+    format!("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+}
+
+/// All that comes until the other side closes, without the dates.
+async fn all(client: &mut TcpStream) -> String {
+    let mut text = String::new();
+    client.read_to_string(&mut text).await.unwrap();
+    let lines = text.split_inclusive("\r\n").filter(|line| !line.starts_with("date: "));
+    lines.collect()
+}
+
+fn answer(body: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+}
+
+#[tokio::test]
+async fn requests_that_come_at_once_are_answered_in_order() {
+    let mut served = serve(false).await;
+    served.client.write_all([post("a"), post(""), post("bc")].concat().as_bytes()).await.unwrap();
+    served.client.shutdown().await.unwrap();
+    assert_eq!(all(&mut served.client).await, [answer("a"), answer(""), answer("bc")].concat());
+    assert_eq!(served.rest.await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_body_may_come_in_pieces() {
+    let mut served = serve(true).await;
+    let body = "x".repeat(40_000);
+    let request = post(&body);
+    for piece in [&request[..request.len() - 30_000], &request[request.len() - 30_000..]] {
+        served.client.write_all(piece.as_bytes()).await.unwrap();
+    }
+    served.asked.notified().await;
+    served.go.notify_one();
+    served.client.shutdown().await.unwrap();
+    assert_eq!(all(&mut served.client).await, answer(&body));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_come_is_left_to_others_with_all_that_was_read() {
+    let mut served = serve(false).await;
+    let part = post("0123456789").replace("56789", "");
+    served.client.write_all(part.as_bytes()).await.unwrap();
+    assert_eq!(&served.rest.await.unwrap().unwrap()[..], part.as_bytes());
+}
+
+#[tokio::test]
+async fn what_is_not_plain_is_left_to_others_after_the_answers_before_it() {
+    let mut served = serve(false).await;
+    let other = "GET / HTTP/1.1\r\n\r\n";
+    served.client.write_all([&post("a"), other].concat().as_bytes()).await.unwrap();
+    assert_eq!(&served.rest.await.unwrap().unwrap()[..], other.as_bytes());
+    assert_eq!(all(&mut served.client).await, answer("a"));
+}
+
+#[tokio::test]
+async fn at_a_shutdown_the_request_in_progress_is_the_last() {
+    let mut served = serve(true).await;
+    served.client.write_all([post("a"), post("b")].concat().as_bytes()).await.unwrap();
+    served.asked.notified().await;
+    served.leave.send(Leave::Stopping).unwrap();
+    tokio::task::yield_now().await;
+    served.go.notify_one();
+    let last = answer("a").replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n");
+    let mut text = String::new();
+    // What came after it and is not read makes the system reset the connection, when the answer is there.
+    let _reset = served.client.read_to_string(&mut text).await;
+    assert!(text.starts_with(&last[..last.len() - 5]), "{text}");
+    assert_eq!(text.matches("HTTP/1.1").count(), 1);
+    assert_eq!(served.rest.await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_to_be_closed_is_closed_between_requests() {
+    for leave in [Leave::Stopping, Leave::Idle] {
+        let mut served = serve(false).await;
+        served.leave.send(leave).unwrap();
+        assert_eq!(all(&mut served.client).await, "");
+        assert_eq!(served.rest.await.unwrap(), None);
+    }
+}
