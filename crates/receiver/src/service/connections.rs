@@ -8,7 +8,6 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::io::Cursor;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,14 +17,13 @@ use futures_util::stream::FuturesUnordered;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::ServiceLimits;
 use super::activity::Activity;
-use super::body::Body;
+use super::body::{Begun, Body};
 use super::plain::Plain;
 
 /// How long a connection may be idle while the service is at its limit of connections.
@@ -36,6 +34,8 @@ const GOODBYE_MS: u64 = 1_000;
 const ACCEPT_REST_MS: u64 = 100;
 /// How long the service waits for room before it asks idle connections again to leave.
 const ROOM_WAIT_MS: u64 = 500;
+/// How long the rest of a plain request's body is waited for, before its connection is hyper's.
+const REST_WAIT_MS: u64 = 1_000;
 /// The longest head of an HTTP/1.1 request, in bytes.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// The longest head of an HTTP/2 request, in bytes.
@@ -71,6 +71,7 @@ pub(super) async fn serve<F, A>(
         let mut stop = std::pin::pin!(stop);
         let room = Arc::new(Semaphore::new(limits.connections_max));
         let idle = Duration::from_millis(limits.connection_idle_ms);
+        let rest_wait = Duration::from_millis(limits.body_timeout_ms.min(REST_WAIT_MS));
         loop {
             let (stream, place) = tokio::select! {
                 () = &mut stop => break,
@@ -78,7 +79,7 @@ pub(super) async fn serve<F, A>(
             };
             while open.try_join_next().is_some() {}
             let heard = word.subscribe();
-            let connection = Connection { server: server.clone(), idle, heard };
+            let connection = Connection { server: server.clone(), idle, rest_wait, heard };
             open.spawn(connection.run(stream, place, answer.clone()));
         }
     }
@@ -141,6 +142,7 @@ async fn next(
 struct Connection {
     server: Arc<auto::Builder<TokioExecutor>>,
     idle: Duration,
+    rest_wait: Duration,
     heard: watch::Receiver<Word>,
 }
 
@@ -153,10 +155,11 @@ impl Connection {
         // Answers are small and are waited for. Where this fails the connection is gone anyway.
         stream.set_nodelay(true).ok();
         let activity = Activity::new();
-        let server = self.server.clone();
+        let (server, rest_wait) = (self.server.clone(), self.rest_wait);
         // Asked only when it was woken itself, and not at every step of a request.
         let mut leave = FuturesUnordered::from_iter([self.until_leave(&activity)]);
-        let plain = Plain { stream: &mut stream, activity: &activity, leave: &mut leave };
+        let plain =
+            Plain { stream: &mut stream, activity: &activity, rest_wait, leave: &mut leave, stopping: false };
         let Some(read) = plain.serve(answer.clone()).await else { return };
         let requests = activity.clone();
         let service = service_fn(move |request: hyper::Request<_>| {
@@ -169,7 +172,7 @@ impl Connection {
             }
         });
         let (coming, going) = stream.into_split();
-        let stream = tokio::io::join(Cursor::new(read).chain(coming), going);
+        let stream = tokio::io::join(Begun { read: read.freeze(), rest: coming }, going);
         let mut served = std::pin::pin!(server.serve_connection(TokioIo::new(stream), service));
         tokio::select! {
             biased;

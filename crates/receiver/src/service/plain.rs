@@ -15,8 +15,9 @@ use std::time::Duration;
 
 use axum::response::Response;
 use bytes::BytesMut;
-use futures_util::{Stream, StreamExt as _};
+use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use http::HeaderMap;
+use http_body_util::BodyExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -28,15 +29,17 @@ use super::connections::{Leave, Request};
 
 /// What is read at once, in bytes, where it is not known how much comes.
 const READ_BYTES: usize = 8 * 1024;
-/// How long the rest of a body is waited for here.
-const REST_WAIT: Duration = Duration::from_secs(1);
 
 /// One connection, as long as all that comes on it is plain.
 pub(super) struct Plain<'c, L> {
     pub(super) stream: &'c mut TcpStream,
     pub(super) activity: &'c Activity,
-    /// Says when the connection is to be closed.
+    /// How long the rest of a body is waited for here.
+    pub(super) rest_wait: Duration,
+    /// Says, once, when the connection is to be closed.
     pub(super) leave: &'c mut L,
+    /// Whether the service is stopping, so that the answer under way is the last.
+    pub(super) stopping: bool,
 }
 
 impl<L: Stream<Item = Leave> + Unpin> Plain<'_, L> {
@@ -57,19 +60,23 @@ impl<L: Stream<Item = Leave> + Unpin> Plain<'_, L> {
                 Ok(request) => request,
                 Err(NotWhole::Part(whole)) => {
                     let _in_progress = self.activity.begin();
-                    let more = self.rest(&mut read, whole);
+                    let more = rest(self.stream, &mut read, whole);
                     // Where it does not come, that is for those to say who have all the time.
-                    if !matches!(tokio::time::timeout(REST_WAIT, more).await, Ok(Ok(()))) {
+                    if !matches!(tokio::time::timeout(self.rest_wait, more).await, Ok(Ok(()))) {
                         return Some(read);
                     }
                     continue;
                 }
                 Err(NotWhole::Other) => return Some(read),
             };
-            let (response, last) = self.answer(answer(request.map(Body::Whole))).await;
-            headers = answers.spell(response, last).await.ok()?;
+            let response = self.answer(answer(request.map(Body::Whole))).await;
+            let (map, more) = answers.spell(response, self.stopping).await.ok()?;
+            headers = map;
             self.write(answers.bytes()).await?;
-            if last {
+            if let Some(body) = more {
+                return self.stream_to_the_end(body).await;
+            }
+            if self.stopping || answers.is_last() {
                 return None;
             }
         }
@@ -85,46 +92,63 @@ impl<L: Stream<Item = Leave> + Unpin> Plain<'_, L> {
         }
     }
 
-    /// Reads until there are so many bytes.
-    async fn rest(&mut self, read: &mut BytesMut, whole: usize) -> std::io::Result<()> {
-        while let Some(missing) = whole.checked_sub(read.len()).filter(|missing| *missing > 0) {
-            read.reserve(missing);
-            if self.stream.read_buf(read).await? == 0 {
-                return Err(std::io::ErrorKind::UnexpectedEof.into());
-            }
-        }
-        Ok(())
-    }
-
-    /// The answer, and whether it is the last one on this connection.
-    async fn answer(&mut self, answer: impl Future<Output = Response>) -> (Response, bool) {
+    /// The answer to a request.
+    async fn answer(&mut self, answer: impl Future<Output = Response>) -> Response {
         let _in_progress = self.activity.begin();
+        // One who always has another request ready would never hear of it otherwise.
+        if let Some(Some(Leave::Stopping)) = self.leave.next().now_or_never() {
+            self.stopping = true;
+        }
         let mut answer = pin!(answer);
-        let mut last = false;
         loop {
             tokio::select! {
                 biased;
-                response = answer.as_mut() => return (response, last),
-                Some(Leave::Stopping) = self.leave.next() => last = true,
+                response = answer.as_mut() => return response,
+                Some(Leave::Stopping) = self.leave.next() => self.stopping = true,
             }
         }
     }
 
-    /// Writes an answer; nothing where the other side does not take it.
-    async fn write(&mut self, answer: &[u8]) -> Option<()> {
-        let mut written = pin!(self.stream.write_all(answer));
+    /// Writes bytes; nothing where the other side does not take them.
+    async fn write(&mut self, bytes: &[u8]) -> Option<()> {
+        let mut written = pin!(self.stream.write_all(bytes));
         loop {
             tokio::select! {
                 biased;
                 written = written.as_mut() => return written.ok(),
                 Some(leave) = self.leave.next() => match leave {
-                    // At a shutdown it has until the deadline.
-                    Leave::Stopping => {}
+                    // It has until the deadline.
+                    Leave::Stopping => self.stopping = true,
                     Leave::Idle => return None,
                 },
             }
         }
     }
+
+    /// Writes a body whose length nobody knows: it ends with the connection.
+    async fn stream_to_the_end(&mut self, mut body: axum::body::Body) -> Option<BytesMut> {
+        loop {
+            let frame = tokio::select! {
+                biased;
+                frame = body.frame() => frame?,
+                Some(Leave::Idle) = self.leave.next() => return None,
+            };
+            if let Ok(piece) = frame.ok()?.into_data() {
+                self.write(&piece).await?;
+            }
+        }
+    }
+}
+
+/// Reads until there are so many bytes.
+async fn rest(stream: &mut TcpStream, read: &mut BytesMut, whole: usize) -> std::io::Result<()> {
+    while let Some(missing) = whole.checked_sub(read.len()).filter(|missing| *missing > 0) {
+        read.reserve(missing);
+        if stream.read_buf(read).await? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

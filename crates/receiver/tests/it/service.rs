@@ -4,8 +4,9 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tempfile::tempdir;
-use tokio::net::TcpStream;
-use vai_webhooks_receiver::service::{SecretsError, parse_secrets};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use vai_webhooks_receiver::service::{Body, SecretsError, ServiceLimits, parse_secrets, serve_connections};
 
 use crate::client::{Client, post};
 use crate::request::{Post, SECRET, body};
@@ -84,6 +85,34 @@ async fn a_request_that_never_ends_does_not_hold_up_the_shutdown_beyond_its_dead
     service.ended().await.unwrap();
     client.until_closed().await;
     assert!(stored_ids(directory.path()).is_empty());
+}
+
+#[tokio::test]
+async fn plain_requests_come_whole_and_after_another_one_all_come_from_hyper() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let service = tokio::spawn(async move {
+        let answer = async |request: http::Request<Body>| {
+            let how = if let Body::Whole(_) = request.body() { "whole" } else { "coming" };
+            let body = request.into_body().collect().await.unwrap().to_bytes();
+            axum::response::Response::new(format!("{how} {}", body.len()).into())
+        };
+        let stopped = async { stopped.await.unwrap() };
+        serve_connections(listener, answer, &ServiceLimits::default(), stopped).await;
+    });
+    let post = |headers: &str| format!("POST / HTTP/1.1\r\nHost: a\r\n{headers}\r\n\r\nbody");
+    let (plain, chunked) = ("Content-Length: 4", "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0");
+    let chunked = format!("POST / HTTP/1.1\r\nHost: a\r\n{chunked}\r\n\r\n");
+    let mut client = Client::connect(address).await;
+    // All at once: what the plain side has read of it goes on to hyper.
+    client.write([post(plain), post(plain), chunked, post(plain)].concat().as_bytes()).await;
+    for expected in ["whole 4", "whole 4", "coming 3", "coming 4"] {
+        assert_eq!(client.answer().await.unwrap().body, expected);
+    }
+    stop.send(()).unwrap();
+    client.until_closed().await;
+    service.await.unwrap();
 }
 
 #[tokio::test]

@@ -1,14 +1,14 @@
 //! An answer, as the bytes that are sent.
 //!
-//! Invariant: its lines are those that hyper writes for the same answer, so that nobody can tell who wrote it. Read
-//! `../connections.rs` next.
+//! Invariant: its lines are those that hyper writes for the same answer, so that nobody can tell who wrote it; but for a
+//! body of unknown length, which hyper sends in chunks. Read `../connections.rs` next.
 
 use std::io::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::body::{Body, HttpBody as _};
 use axum::response::Response;
-use http::header::{CONNECTION, CONTENT_LENGTH, DATE};
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt as _;
 use jiff::Timestamp;
@@ -21,6 +21,7 @@ const DATE_FORMAT: &str = "%a, %d %b %Y %H:%M:%S GMT";
 #[derive(Default)]
 pub(super) struct Answers {
     bytes: Vec<u8>,
+    last: bool,
     date: Date,
 }
 
@@ -30,18 +31,19 @@ pub(super) struct Broken;
 
 impl Answers {
     /// Spells an answer; `last` where no request is answered on this connection after it. Gives its map of headers back,
-    /// empty.
-    pub(super) async fn spell(&mut self, response: Response, last: bool) -> Result<HeaderMap, Broken> {
+    /// empty, and its body where nobody knows how long that is: it ends with the connection (RFC 9112, section 6.3).
+    pub(super) async fn spell(
+        &mut self,
+        response: Response,
+        last: bool,
+    ) -> Result<(HeaderMap, Option<Body>), Broken> {
         let (mut parts, mut body) = response.into_parts();
-        let length = match body.size_hint().exact() {
-            Some(length) => length,
-            None => {
-                let all = axum::body::to_bytes(body, usize::MAX).await.map_err(|_| Broken)?;
-                let length = all.len() as u64;
-                body = Body::from(all);
-                length
-            }
-        };
+        let has_body = !matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        // Ours to say: the body is sent as it is.
+        parts.headers.remove(TRANSFER_ENCODING);
+        let length = body.size_hint().exact().filter(|_| has_body);
+        let endless = has_body && length.is_none();
+        self.last = last || endless || says_close(&parts.headers);
         let out = &mut self.bytes;
         out.clear();
         out.extend_from_slice(b"HTTP/1.1 ");
@@ -52,36 +54,45 @@ impl Answers {
         for (name, value) in &parts.headers {
             line(out, name.as_str(), value.as_bytes());
         }
-        let has_body = !matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        if has_body && !parts.headers.contains_key(CONTENT_LENGTH) {
+        if let Some(length) = length.filter(|_| !parts.headers.contains_key(CONTENT_LENGTH)) {
             write!(out, "content-length: {length}\r\n").map_err(|_| Broken)?;
         }
-        if last && !parts.headers.contains_key(CONNECTION) {
+        if self.last && !says_close(&parts.headers) {
             line(out, "connection", b"close");
         }
         if !parts.headers.contains_key(DATE) {
             line(out, "date", self.date.now(SystemTime::now()).as_bytes());
         }
         out.extend_from_slice(b"\r\n");
-        if has_body {
-            let head = out.len();
-            while let Some(frame) = body.frame().await {
-                if let Ok(piece) = frame.map_err(|_| Broken)?.into_data() {
-                    out.extend_from_slice(&piece);
-                }
-            }
-            if (out.len() - head) as u64 != length {
-                return Err(Broken);
+        parts.headers.clear();
+        let Some(length) = length else { return Ok((parts.headers, endless.then_some(body))) };
+        let head = out.len();
+        while let Some(frame) = body.frame().await {
+            if let Ok(piece) = frame.map_err(|_| Broken)?.into_data() {
+                out.extend_from_slice(&piece);
             }
         }
-        parts.headers.clear();
-        Ok(parts.headers)
+        if (out.len() - head) as u64 == length { Ok((parts.headers, None)) } else { Err(Broken) }
     }
 
     /// What was spelled last.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
+
+    /// Whether no request is answered after it.
+    pub(super) fn is_last(&self) -> bool {
+        self.last
+    }
+}
+
+fn says_close(headers: &HeaderMap) -> bool {
+    headers.get_all(CONNECTION).iter().any(|value| {
+        value
+            .as_bytes()
+            .split(|byte| *byte == b',')
+            .any(|word| word.trim_ascii().eq_ignore_ascii_case(b"close"))
+    })
 }
 
 fn line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
@@ -118,38 +129,54 @@ mod tests {
 
     use super::*;
 
-    async fn spelled(response: Response, last: bool) -> String {
+    async fn spelled(response: Response, last: bool) -> (Answers, String) {
         let mut answers = Answers::default();
-        let headers = answers.spell(response, last).await.unwrap();
-        assert!(headers.is_empty());
-        String::from_utf8(answers.bytes().to_vec()).unwrap()
+        let (headers, more) = answers.spell(response, last).await.unwrap();
+        assert!(headers.is_empty() && more.is_none());
+        let text = String::from_utf8(answers.bytes().to_vec()).unwrap();
+        (answers, text)
     }
 
     #[tokio::test]
     async fn an_answer_has_its_length_and_a_date() {
-        let text = spelled(Response::new(Body::from("abc")), false).await;
+        let (answers, text) = spelled(Response::new(Body::from("abc")), false).await;
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         let lines: Vec<&str> = head.lines().collect();
         assert_eq!(lines[..2], ["HTTP/1.1 200 OK", "content-length: 3"]);
         assert!(lines[2].starts_with("date: ") && lines[2].ends_with(" GMT"), "{head}");
         assert_eq!(body, "abc");
-        assert!(spelled(Response::default(), true).await.contains("\r\nconnection: close\r\n"));
+        assert!(!answers.is_last());
     }
 
     #[tokio::test]
-    async fn a_body_of_unknown_length_is_gathered_and_one_that_is_none_is_not_announced() {
-        let pieces = futures_util::stream::iter(["ab", "", "c"].map(Ok::<_, std::io::Error>));
-        let text = spelled(Response::new(Body::from_stream(pieces)), false).await;
-        assert!(text.contains("\r\ncontent-length: 3\r\n") && text.ends_with("\r\n\r\nabc"), "{text}");
+    async fn the_last_answer_says_so_whoever_wants_it() {
+        let (answers, text) = spelled(Response::default(), true).await;
+        assert!(answers.is_last() && text.contains("\r\nconnection: close\r\n"));
+        let mut closing = Response::default();
+        closing.headers_mut().insert(CONNECTION, "x, Close".parse().unwrap());
+        let (answers, text) = spelled(closing, false).await;
+        assert!(answers.is_last() && text.matches("onnection:").count() == 1, "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_body_of_unknown_length_ends_with_its_connection() {
+        let pieces = futures_util::stream::iter(["ab", "c"].map(Ok::<_, std::io::Error>));
+        let mut response = Response::new(Body::from_stream(pieces));
+        response.headers_mut().insert(TRANSFER_ENCODING, "chunked".parse().unwrap());
+        let mut answers = Answers::default();
+        let (_, more) = answers.spell(response, false).await.unwrap();
+        assert_eq!(&more.unwrap().collect().await.unwrap().to_bytes()[..], b"abc");
+        let text = std::str::from_utf8(answers.bytes()).unwrap();
+        assert!(answers.is_last() && text.contains("\r\nconnection: close\r\n"), "{text}");
+        assert!(!text.contains("content-length") && !text.contains("transfer-encoding"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_has_no_body_announces_none() {
         let mut none = Response::new(Body::empty());
         *none.status_mut() = StatusCode::NO_CONTENT;
-        assert!(!spelled(none, false).await.contains("content-length"));
-    }
-
-    #[tokio::test]
-    async fn a_body_that_breaks_off_is_no_answer() {
-        let pieces = futures_util::stream::iter([Ok("ab"), Err(std::io::Error::other("gone"))]);
-        assert!(Answers::default().spell(Response::new(Body::from_stream(pieces)), false).await.is_err());
+        let (answers, text) = spelled(none, false).await;
+        assert!(!answers.is_last() && !text.contains("content-length"), "{text}");
     }
 
     #[test]

@@ -42,8 +42,7 @@ pub(super) fn take(read: &mut BytesMut, headers: &mut HeaderMap) -> Result<Reque
         other => {
             let why = other.map_or(NotWhole::Other, |plain| NotWhole::Part(plain.body.end));
             headers.clear();
-            // Nobody else has them, so that they are not copied.
-            *read = bytes.try_into_mut().unwrap_or_else(|bytes| BytesMut::from(&bytes[..]));
+            *read = BytesMut::from(&bytes[..]);
             Err(why)
         }
     }

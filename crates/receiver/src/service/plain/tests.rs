@@ -20,7 +20,10 @@ struct Served {
     rest: JoinHandle<Option<BytesMut>>,
 }
 
-/// Answers each request with its body. Where it `waits`, each answer is held until it may go.
+/// More than the system takes of an answer that nobody reads.
+const LARGE: usize = 32 * 1024 * 1024;
+
+/// Answers each request with its body, mostly. Where it `waits`, each answer is held until it may go.
 async fn serve(waits: bool) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
@@ -36,7 +39,14 @@ async fn serve(waits: bool) -> Served {
                 may.notified().await;
             }
             let body = request.into_body().collect().await.unwrap().to_bytes();
-            Response::new(axum::body::Body::from(body))
+            Response::new(match &body[..] {
+                b"large" => axum::body::Body::from(vec![b'x'; LARGE]),
+                b"piece by piece" => {
+                    let pieces = futures_util::stream::iter(["ab", "c"].map(Ok::<_, std::io::Error>));
+                    axum::body::Body::from_stream(pieces)
+                }
+                _ => axum::body::Body::from(body),
+            })
         }
     };
     let rest = tokio::spawn(async move {
@@ -48,11 +58,15 @@ async fn serve(waits: bool) -> Served {
         };
         let mut leave = FuturesUnordered::from_iter([Box::pin(until_leave)]);
         let activity = Activity::new();
-        let rest = Plain { stream: &mut stream, activity: &activity, leave: &mut leave }.serve(answer).await;
+        let rest = plain(&mut stream, &activity, &mut leave).serve(answer).await;
         assert!(activity.idle_for().is_some(), "nothing is in progress any more");
         rest
     });
     Served { client, leave, asked, go, rest }
+}
+
+fn plain<'c, L>(stream: &'c mut TcpStream, activity: &'c Activity, leave: &'c mut L) -> Plain<'c, L> {
+    Plain { stream, activity, rest_wait: Duration::from_secs(1), leave, stopping: false }
 }
 
 fn post(body: &str) -> String {
@@ -136,4 +150,52 @@ async fn a_connection_that_is_to_be_closed_is_closed_between_requests() {
         assert_eq!(all(&mut served.client).await, "");
         assert_eq!(served.rest.await.unwrap(), None);
     }
+}
+
+#[tokio::test]
+async fn one_who_always_has_another_request_ready_is_told_of_a_shutdown() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (mut stream, _) = listener.accept().await.unwrap();
+    client.write_all([post("a"), post("b")].concat().as_bytes()).await.unwrap();
+    stream.readable().await.unwrap();
+    let mut leave = futures_util::stream::iter([Leave::Stopping]);
+    let answer = async |_: Request| Response::default();
+    assert_eq!(plain(&mut stream, &Activity::new(), &mut leave).serve(answer).await, None);
+    drop(stream);
+    let text = all(&mut client).await;
+    assert_eq!(text, "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+}
+
+#[tokio::test]
+async fn a_shutdown_while_an_answer_is_written_makes_it_the_last() {
+    let mut served = serve(true).await;
+    served.client.write_all(post("large").as_bytes()).await.unwrap();
+    served.asked.notified().await;
+    served.go.notify_one();
+    served.leave.send(Leave::Stopping).unwrap();
+    assert!(all(&mut served.client).await.len() > LARGE, "all of it was written");
+    assert_eq!(served.rest.await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_reads_is_given_up_when_the_connection_was_idle_for_too_long() {
+    let mut served = serve(true).await;
+    served.client.write_all(post("large").as_bytes()).await.unwrap();
+    served.asked.notified().await;
+    served.go.notify_one();
+    // While it is answered a connection is not idle, and this is not heard.
+    tokio::task::yield_now().await;
+    served.leave.send(Leave::Idle).unwrap();
+    assert_eq!(served.rest.await.unwrap(), None);
+    assert!(all(&mut served.client).await.len() < LARGE);
+}
+
+#[tokio::test]
+async fn a_body_of_unknown_length_comes_whole_and_ends_the_connection() {
+    let mut served = serve(false).await;
+    served.client.write_all(post("piece by piece").as_bytes()).await.unwrap();
+    let text = all(&mut served.client).await;
+    assert_eq!(text, "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nabc");
+    assert_eq!(served.rest.await.unwrap(), None);
 }
