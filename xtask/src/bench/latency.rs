@@ -49,7 +49,8 @@ pub struct Spread {
 }
 
 impl Spread {
-    fn of(mut took_us: Vec<u64>) -> Self {
+    /// Of these, in microseconds.
+    pub fn of(mut took_us: Vec<u64>) -> Self {
         took_us.sort_unstable();
         let last = took_us.len().saturating_sub(1);
         let ms = |percent: usize| {

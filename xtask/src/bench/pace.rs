@@ -1,6 +1,7 @@
 //! At a given rate: how long an event takes from its call to its arrival, alone and beside a webhook that is slow.
 
-use std::time::Duration;
+use std::io::Write as _;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -11,9 +12,12 @@ use super::receiver::{Mood, Receiver};
 use super::report::Row;
 use super::server::{KEY, Server};
 use super::throughput::SCRIPT;
+use crate::root;
 
 /// How long `paced` measures one of the two before it is the other's turn.
 const ROUND: Duration = Duration::from_secs(2);
+/// What is written before each sync of the disk: a page of the store's.
+const SYNC_BYTES: usize = 8 * 1024;
 /// Connections of a producer that keeps a pace.
 const CONNECTIONS: usize = 64;
 /// How long the slow webhook of `slow-neighbour` takes to answer, in milliseconds.
@@ -36,13 +40,14 @@ pub async fn paced(span: Duration, per_sec: u32, floors_ms: (f64, f64)) -> anyho
     server.call("POST", "/v1/webhooks", None, Some(&webhook)).await?;
     let to_receiver = Load::of(straight.url.clone(), "", events::message(), CONNECTIONS);
     let to_server = to(&server);
-    let (mut direct, mut through) = (Vec::new(), Vec::new());
+    let (mut synced, mut direct, mut through) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..(span.as_secs() / ROUND.as_secs()).max(1) {
+        synced.push(tokio::task::spawn_blocking(move || syncs(per_sec)).await??);
         direct.push(keep_pace(&to_receiver, ROUND, per_sec, &straight).await?);
         through.push(keep_pace(&to_server, ROUND, per_sec, &behind).await?);
     }
     server.stop().await?;
-    let (direct, through) = (Spread::usual(&direct), Spread::usual(&through));
+    let (synced, direct, through) = (Spread::usual(&synced), Spread::usual(&direct), Spread::usual(&through));
     let (p50, p99) = (through.p50_ms - direct.p50_ms, through.p99_ms - direct.p99_ms);
     let note = format!(
         "over direct: p50 {p50:.2} ms (at most {:.1}), p99 {p99:.2} ms (at most {:.1})",
@@ -50,9 +55,26 @@ pub async fn paced(span: Duration, per_sec: u32, floors_ms: (f64, f64)) -> anyho
     );
     let row = |mode: String, latency, note| Row { mode, latency: Some(latency), note, ..Row::default() };
     Ok(vec![
+        row(format!("disk's sync at {per_sec}/s"), synced, None),
         row(format!("direct at {per_sec}/s"), direct, None),
         row(format!("paced at {per_sec}/s"), through, Some(note)),
     ])
+}
+
+/// How long the disk takes to sync a page for one round, at this pace at most: what no durable event can be quicker than.
+fn syncs(per_sec: u32) -> anyhow::Result<Spread> {
+    let mut file = tempfile::tempfile_in(root().join("target"))?;
+    let (page, gap) = ([1; SYNC_BYTES], Duration::from_secs(1) / per_sec);
+    let began = Instant::now();
+    let mut took_us = Vec::new();
+    while began.elapsed() < ROUND {
+        let at = Instant::now();
+        file.write_all(&page)?;
+        file.sync_data()?;
+        took_us.push(u64::try_from(at.elapsed().as_micros())?);
+        std::thread::sleep(gap.saturating_sub(at.elapsed()));
+    }
+    Ok(Spread::of(took_us))
 }
 
 /// A healthy webhook alone, then beside one that hangs.
