@@ -10,7 +10,7 @@ mod answer;
 mod request;
 
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use axum::response::Response;
@@ -69,7 +69,8 @@ impl<L: Stream<Item = Leave> + Unpin> Plain<'_, L> {
                 }
                 Err(NotWhole::Other) => return Some(read),
             };
-            let response = self.answer(answer(request.map(Body::Whole))).await;
+            // Pinned where it is made: it is large, and would be moved twice otherwise.
+            let response = self.answer(pin!(answer(request.map(Body::Whole)))).await;
             let (map, more) = answers.spell(response, self.stopping).await.ok()?;
             headers = map;
             self.write(answers.bytes()).await?;
@@ -93,13 +94,12 @@ impl<L: Stream<Item = Leave> + Unpin> Plain<'_, L> {
     }
 
     /// The answer to a request.
-    async fn answer(&mut self, answer: impl Future<Output = Response>) -> Response {
+    async fn answer<A: Future<Output = Response>>(&mut self, mut answer: Pin<&mut A>) -> Response {
         let _in_progress = self.activity.begin();
         // One who always has another request ready would never hear of it otherwise.
         if let Some(Some(Leave::Stopping)) = self.leave.next().now_or_never() {
             self.stopping = true;
         }
-        let mut answer = pin!(answer);
         loop {
             tokio::select! {
                 biased;
