@@ -23,7 +23,8 @@ use tokio::task::JoinSet;
 
 use super::ServiceLimits;
 use super::activity::Activity;
-use super::body::{Begun, Body};
+use super::begun::Begun;
+use super::body::Body;
 use super::plain::Plain;
 
 /// How long a connection may be idle while the service is at its limit of connections.

@@ -7,6 +7,7 @@
 //! Read `connections.rs` next.
 
 mod activity;
+mod begun;
 mod body;
 mod connections;
 mod plain;

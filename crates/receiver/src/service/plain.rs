@@ -1,7 +1,7 @@
 //! Plain requests: a `POST` over HTTP/1.1 that has come whole and asks for nothing unusual.
 //!
-//! It exists because nearly all that a producer or a sender does is such a request, and a library that can do everything
-//! else of HTTP takes three times as much of the processor for it. A connection begins here; with the first request that is
+//! It exists because nearly all that a producer or a sender does is such a request, and a twelfth of the processor's time
+//! for an event went into all else that a library can do of HTTP (`docs/adr/0006-ingress.md`). A connection begins here; with the first request that is
 //! anything else (another method or version, a length that is not told or is large, chunks, `Expect`, `Connection`, a head
 //! in pieces, what is wrong) the whole connection goes to hyper, with what was read of it. So nothing is decided here that
 //! could be decided in two ways. Read `plain/request.rs` next.
@@ -74,6 +74,7 @@ impl<L: Stream<Item = Leave> + Unpin> Plain<'_, L> {
             let (map, more) = answers.spell(response, self.stopping).await.ok()?;
             headers = map;
             self.write(answers.bytes()).await?;
+            answers.free();
             if let Some(body) = more {
                 return self.stream_to_the_end(body).await;
             }

@@ -14,6 +14,8 @@ use http_body_util::BodyExt as _;
 use jiff::Timestamp;
 use jiff::fmt::strtime;
 
+/// The most room that is kept from one answer to the next, in bytes.
+const KEPT_BYTES_MAX: usize = 4 * 1024;
 /// How an HTTP date is written (RFC 9110, section 5.6.7).
 const DATE_FORMAT: &str = "%a, %d %b %Y %H:%M:%S GMT";
 
@@ -78,6 +80,12 @@ impl Answers {
     /// What was spelled last.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// Gives back the room of a large one, which would stay as long as the connection.
+    pub(super) fn free(&mut self) {
+        self.bytes.clear();
+        self.bytes.shrink_to(KEPT_BYTES_MAX);
     }
 
     /// Whether no request is answered after it.
@@ -169,6 +177,15 @@ mod tests {
         let text = std::str::from_utf8(answers.bytes()).unwrap();
         assert!(answers.is_last() && text.contains("\r\nconnection: close\r\n"), "{text}");
         assert!(!text.contains("content-length") && !text.contains("transfer-encoding"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn the_room_of_a_large_answer_is_not_kept() {
+        let large = vec![b'x'; 100 * KEPT_BYTES_MAX];
+        let (mut answers, text) = spelled(Response::new(Body::from(large)), false).await;
+        assert!(text.len() > 100 * KEPT_BYTES_MAX);
+        answers.free();
+        assert!(answers.bytes.capacity() <= KEPT_BYTES_MAX);
     }
 
     #[tokio::test]

@@ -167,12 +167,18 @@ async fn one_who_always_has_another_request_ready_is_told_of_a_shutdown() {
     assert_eq!(text, "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
 }
 
-#[tokio::test]
-async fn a_shutdown_while_an_answer_is_written_makes_it_the_last() {
+/// A large answer is about to be written.
+async fn with_a_large_answer() -> Served {
     let mut served = serve(true).await;
     served.client.write_all(post("large").as_bytes()).await.unwrap();
     served.asked.notified().await;
     served.go.notify_one();
+    served
+}
+
+#[tokio::test]
+async fn a_shutdown_while_an_answer_is_written_makes_it_the_last() {
+    let mut served = with_a_large_answer().await;
     served.leave.send(Leave::Stopping).unwrap();
     assert!(all(&mut served.client).await.len() > LARGE, "all of it was written");
     assert_eq!(served.rest.await.unwrap(), None);
@@ -180,10 +186,7 @@ async fn a_shutdown_while_an_answer_is_written_makes_it_the_last() {
 
 #[tokio::test]
 async fn an_answer_that_nobody_reads_is_given_up_when_the_connection_was_idle_for_too_long() {
-    let mut served = serve(true).await;
-    served.client.write_all(post("large").as_bytes()).await.unwrap();
-    served.asked.notified().await;
-    served.go.notify_one();
+    let mut served = with_a_large_answer().await;
     // While it is answered a connection is not idle, and this is not heard.
     tokio::task::yield_now().await;
     served.leave.send(Leave::Idle).unwrap();
