@@ -1,10 +1,10 @@
 //! Plain requests: a `POST` over HTTP/1.1 that has come whole and asks for nothing unusual.
 //!
 //! It exists because nearly all that a producer or a sender does is such a request, and a twelfth of the processor's time
-//! for an event went into all else that a library can do of HTTP (`docs/adr/0006-ingress.md`). A connection begins here; with the first request that is
-//! anything else (another method or version, a length that is not told or is large, chunks, `Expect`, `Connection`, a head
-//! in pieces, what is wrong) the whole connection goes to hyper, with what was read of it. So nothing is decided here that
-//! could be decided in two ways. Read `plain/request.rs` next.
+//! for an event went into all else that a library can do of HTTP (`docs/adr/0006-ingress.md`). A connection begins here;
+//! with the first request that is anything else (another method or version, a length that is not told or is large, chunks,
+//! `Expect`, `Connection`, a head in pieces, what is wrong) the whole connection goes to hyper, with what was read of it.
+//! So nothing is decided here that could be decided in two ways. Read `plain/request.rs` next.
 
 mod answer;
 mod request;
