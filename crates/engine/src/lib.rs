@@ -51,6 +51,7 @@ mod rng;
 mod schedule;
 pub mod store;
 mod tenant;
+mod thread;
 mod transform;
 mod webhook;
 

@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 use crate::access::KeyRing;
 use crate::catalog::LiveCatalog;
 use crate::clock::Clock;
@@ -33,6 +35,8 @@ pub(crate) struct Parts {
     pub(crate) key_ring: KeyRing,
     /// Links to events.
     pub(crate) links: Links,
+    /// Places for long checks of events' data, one for each of the engine's threads.
+    pub(crate) long_checks: Arc<Semaphore>,
     /// The threads that run scripts.
     pub(crate) scripts: Pool,
 }

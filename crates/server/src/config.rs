@@ -48,7 +48,7 @@ pub struct ServeArgs {
     /// Trust servers with certificates of the authorities in this PEM file too; may be given several times
     #[arg(long, env = "VAI_EXTRA_CA", value_name = "FILE", value_delimiter = ',')]
     extra_ca: Vec<PathBuf>,
-    /// Threads that send [default: one for each processor]
+    /// Threads that take events and send them [default: one for each processor]
     #[arg(long, env = "VAI_SENDERS", value_name = "COUNT")]
     senders: Option<usize>,
     /// Take no new events of a tenant that has so many deliveries waiting; they are answered 429 [default: 5000000]
@@ -97,7 +97,7 @@ pub struct Config {
     pub egress_allow: Vec<Cidr>,
     /// PEM files of further authorities.
     pub extra_ca: Vec<PathBuf>,
-    /// Threads that send; `None`: one for each processor.
+    /// Threads that take events and send them; `None`: one for each processor.
     pub senders: Option<usize>,
     /// Deliveries that one tenant may have waiting.
     pub backlog_max: u64,

@@ -64,7 +64,8 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
         }
     };
     let service = api::Service::over(Arc::clone(&engine));
-    serve_connections(listener, move |request| service.clone().answer(request), &limits, stop).await;
+    let answer = move |request| service.clone().answer(request);
+    serve_connections(listener, answer, &limits, engine.threads(), stop).await;
     if let Some(error) = failed {
         anyhow::bail!("{error}. Everything that was accepted is on disk; start again when the disk is well");
     }

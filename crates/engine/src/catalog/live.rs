@@ -97,6 +97,17 @@ enum Source {
     Own { text: String, compiled: OnceLock<Option<Schema>> },
 }
 
+/// How long a check may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Checking {
+    /// There is nothing to check.
+    None,
+    /// No longer than an event takes in any case.
+    Short,
+    /// Long enough to hold up others.
+    Long,
+}
+
 #[derive(Debug)]
 struct LiveType {
     source: Source,
@@ -111,6 +122,23 @@ impl LiveType {
 
     fn own(text: String) -> Arc<Self> {
         Self::new(Source::Own { text, compiled: OnceLock::new() })
+    }
+
+    /// How long a check of data of so many bytes may take. One that was not compiled yet is [`Checking::Long`]: compiling takes
+    /// its time, and whoever else needs it meanwhile waits for it.
+    fn checking(&self, bytes: usize) -> Checking {
+        let schema = match &self.source {
+            Source::Typed(schema) => Some(*schema),
+            Source::Own { compiled, .. } => match compiled.get() {
+                Some(compiled) => compiled.as_ref(),
+                None => return Checking::Long,
+            },
+        };
+        match schema {
+            None => Checking::None,
+            Some(schema) if schema.takes_long(bytes) => Checking::Long,
+            Some(_) => Checking::Short,
+        }
     }
 
     fn schema(&self) -> Option<&Schema> {
@@ -210,6 +238,21 @@ impl LiveCatalog {
             return None;
         }
         Some(Mismatch { mode: checked.mode, violations, event_type: Arc::clone(live) })
+    }
+
+    /// Whether [`LiveCatalog::check`] has anything to look at.
+    pub(crate) fn is_checked(&self, tenant: TenantId, event_type: &str) -> bool {
+        self.checking(tenant, event_type, 0) != Checking::None
+    }
+
+    /// How long [`LiveCatalog::check`] may take for data of so many bytes.
+    pub(crate) fn checking(&self, tenant: TenantId, event_type: &str, bytes: usize) -> Checking {
+        if !self.any.load(Ordering::Acquire) {
+            return Checking::None;
+        }
+        let tenants = self.tenants.load();
+        let live = tenants.get(&tenant).and_then(|checked| checked.types.get(event_type));
+        live.map_or(Checking::None, |live| live.checking(bytes))
     }
 
     /// A tenant's mode.

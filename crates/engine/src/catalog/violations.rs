@@ -18,6 +18,8 @@ pub const VIOLATIONS_MAX: usize = 50;
 const STEPS_MAX: u64 = 4_000_000;
 /// With more steps than this, what is wrong is not looked for, only whether anything is.
 const NAMED_STEPS_MAX: u64 = 100_000;
+/// With more steps than this, a check is not made where others wait for their turn.
+const SHORT_STEPS_MAX: u64 = 20_000;
 /// The longest part of a schema that is shown in a violation, in characters.
 const SHOWN_CHARS_MAX: usize = 200;
 
@@ -37,8 +39,7 @@ impl Schema {
 
     /// The same of a value that is `bytes` long as JSON.
     pub(super) fn violations_of(&self, value: &Value, bytes: usize, pointer: &str) -> Vec<FieldProblem> {
-        // Every value but the outermost takes two bytes at least: itself and a comma or bracket.
-        let most = self.work.steps.saturating_mul(u64::try_from(bytes / 2 + 1).unwrap_or(u64::MAX));
+        let most = self.steps_at_most(bytes);
         let steps = if most <= NAMED_STEPS_MAX { most } else { self.work.steps.saturating_mul(count(value)) };
         if steps > STEPS_MAX {
             let detail = format!(
@@ -62,6 +63,16 @@ impl Schema {
         }
         found.truncate(VIOLATIONS_MAX);
         found
+    }
+
+    /// Whether looking for what is wrong may take long, in data of so many bytes.
+    pub(crate) fn takes_long(&self, bytes: usize) -> bool {
+        self.steps_at_most(bytes) > SHORT_STEPS_MAX
+    }
+
+    /// Every value but the outermost takes two bytes at least: itself and a comma or bracket.
+    fn steps_at_most(&self, bytes: usize) -> u64 {
+        self.work.steps.saturating_mul(u64::try_from(bytes / 2 + 1).unwrap_or(u64::MAX))
     }
 }
 

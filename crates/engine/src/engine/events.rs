@@ -107,14 +107,18 @@ impl Engine {
                 .map_err(EngineError::Invalid)
                 .and_then(|draft| prepare(&self.parts, tenant, &draft, key.as_deref()));
             match prepared {
-                Ok(Prepared { event, mismatch }) => match self.stopped(&event, mismatch.as_ref()).await {
-                    Some(stopped) => results.push(Some(stopped)),
-                    None => {
+                Ok(Prepared { event, data }) => {
+                    if self.parts.catalog.is_checked(tenant, &event.event.event_type) {
+                        tokio::task::yield_now().await;
+                    }
+                    let mismatch = self.mismatch(&event, data).await;
+                    let stopped = self.stopped(&event, mismatch.as_ref()).await;
+                    if stopped.is_none() {
                         good.push(event);
                         mismatches.push(mismatch);
-                        results.push(None);
                     }
-                },
+                    results.push(stopped);
+                }
                 Err(error) => results.push(Some(Err(self.refused(error)))),
             }
         }
@@ -132,10 +136,11 @@ impl Engine {
         idempotency_key: Option<&str>,
     ) -> Result<Accepted, EngineError> {
         self.check_open()?;
-        let Prepared { event, mismatch } =
+        let Prepared { event, data } =
             prepare(&self.parts, tenant, &draft, idempotency_key).map_err(|error| self.refused(error))?;
         // What was read of it takes room, which must not grow with what waits.
         drop(draft);
+        let mismatch = self.mismatch(&event, data).await;
         if let Some(stopped) = self.stopped(&event, mismatch.as_ref()).await {
             return stopped;
         }

@@ -19,13 +19,14 @@ mod webhooks;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, join_all};
 use ipnet::IpNet;
-use tokio::sync::{oneshot, watch};
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::access::{KeyRing, StoredKey, hash_key, starts_with};
 use crate::catalog::LiveCatalog;
@@ -43,6 +44,7 @@ use crate::parts::Parts;
 use crate::rng::{Rng, SystemRng};
 use crate::store::sqlite::{OpenError, SqliteStore};
 use crate::store::{Store, StoreError};
+use crate::thread::EngineThread;
 use crate::transform::pool::Pool;
 use crate::webhook::registry::Registry;
 
@@ -62,7 +64,7 @@ pub struct EngineOptions {
     pub egress_allow: Vec<IpNet>,
     /// Certificates (DER) of further authorities whose servers are trusted.
     pub extra_roots: Vec<Vec<u8>>,
-    /// Threads that send.
+    /// Threads that send, and on which callers may run: see [`Engine::threads`].
     pub shards: usize,
     /// Deliveries that one tenant may have pending: from there on its new events are refused.
     pub backlog_max: u64,
@@ -134,6 +136,8 @@ pub struct Engine {
     inboxes: Arc<Vec<Arc<Inbox>>>,
     shards: Mutex<Vec<oneshot::Receiver<()>>>,
     closing: AtomicBool,
+    /// Its threads, until it has shut down.
+    threads: Mutex<Vec<EngineThread>>,
     failed: watch::Receiver<Option<StoreError>>,
 }
 
@@ -169,9 +173,8 @@ impl Engine {
             HttpTransport::new(egress).map_err(|error| StartError::Transport(error.to_string()))?;
         let parts = EngineParts { clock, rng, transport: Arc::new(transport), store: Arc::new(store) };
         let (engine, shards) = Self::assemble(parts, &options).await?;
-        for shard in shards {
-            engine.start_thread(shard)?;
-        }
+        let threads = shards.into_iter().map(EngineThread::start).collect::<std::io::Result<_>>()?;
+        *engine.lock_threads() = threads;
         Ok(engine)
     }
 
@@ -190,6 +193,7 @@ impl Engine {
         let count = options.shards.max(1);
         let scripts = Pool::new(Arc::clone(&clock), count);
         let parts = Arc::new(Parts {
+            long_checks: Arc::new(Semaphore::new(count)),
             scripts,
             clock,
             rng,
@@ -235,15 +239,24 @@ impl Engine {
             inboxes,
             shards: Mutex::new(ended),
             closing: AtomicBool::new(false),
+            threads: Mutex::default(),
             failed: on_failure,
         };
         Ok((engine, futures))
     }
 
-    fn start_thread(&self, shard: BoxFuture<'static, ()>) -> Result<(), StartError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        std::thread::Builder::new().name("vai-shard".to_owned()).spawn(move || runtime.block_on(shard))?;
-        Ok(())
+    /// The engine's threads, each of which drives a part of the webhooks, until it has shut down. What calls the engine
+    /// for each event does well to run on them, spread evenly. It must never hold one up: sending waits for it, and to block there
+    /// until a call is answered is to wait for ever, since the answer comes on that thread. End what runs there before
+    /// [`Engine::shutdown`], which drops the rest. Empty after that, and where the engine was put together with
+    /// [`Engine::assemble`].
+    #[must_use]
+    pub fn threads(&self) -> Vec<Handle> {
+        self.lock_threads().iter().map(|thread| thread.handle().clone()).collect()
+    }
+
+    fn lock_threads(&self) -> MutexGuard<'_, Vec<EngineThread>> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes nothing more, lets what is under way end and be recorded within `deadline`, and closes the
@@ -271,6 +284,7 @@ impl Engine {
             all.await;
         }
         self.parts.store.close().await;
+        self.lock_threads().clear();
         in_time
     }
 

@@ -3,13 +3,13 @@
 //! The body is built here, once; it is what every attempt at every webhook signs and sends. Read
 //! `store/mod.rs` next.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use vai_webhooks_wire::{EventId, UnixMs, defaults, envelope};
 
 use super::{DELIVER_AHEAD_MS_MAX, Draft, EVENT_BYTES_MAX};
-use crate::catalog::Mismatch;
 use crate::error::{EngineError, FieldProblem};
 use crate::key::EventKey;
 use crate::parts::Parts;
@@ -23,20 +23,21 @@ const BY_KEY: &str = "key:";
 /// The longest idempotency key, in bytes.
 const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 
-/// An event that can be written, and what is wrong with it by the schema of its type, where that is checked.
-pub(crate) struct Prepared {
+/// An event that can be written.
+pub(crate) struct Prepared<'d> {
     pub(crate) event: AcceptEvent,
-    pub(crate) mismatch: Option<Mismatch>,
+    /// Its data as consumers get it, with its defaults: what is held against its type's schema.
+    pub(crate) data: Cow<'d, str>,
 }
 
 /// Checks a draft and makes of it what is written. `idempotency_key` is what the caller named this call
 /// by; an event's own id stands before it.
-pub(crate) fn prepare(
+pub(crate) fn prepare<'d>(
     parts: &Parts,
     tenant: TenantId,
-    draft: &Draft<'_>,
+    draft: &Draft<'d>,
     idempotency_key: Option<&str>,
-) -> Result<Prepared, EngineError> {
+) -> Result<Prepared<'d>, EngineError> {
     let now = parts.clock.now();
     let problems = check(draft, now);
     if !problems.is_empty() {
@@ -60,8 +61,6 @@ pub(crate) fn prepare(
     if body.len() > EVENT_BYTES_MAX {
         return Err(EngineError::TooLarge { bytes: body.len(), limit: EVENT_BYTES_MAX });
     }
-    // What consumers get is held against the schema: the data with its defaults.
-    let mismatch = parts.catalog.check(tenant, &draft.event_type, &data);
     let event = Sendable { key, id, event_type: draft.event_type.as_ref().into(), body: body.into() };
     let event = AcceptEvent {
         event: Arc::new(event),
@@ -72,7 +71,7 @@ pub(crate) fn prepare(
         channels: draft.channels.clone(),
         dedupe,
     };
-    Ok(Prepared { event, mismatch })
+    Ok(Prepared { event, data })
 }
 
 /// How a call is known again by its idempotency key.

@@ -9,6 +9,7 @@ mod behind;
 mod catalog;
 mod receiver;
 mod taken;
+mod threads;
 
 use std::path::Path;
 

@@ -4,7 +4,8 @@
 //! most `connections_max` connections; at that number, all that were idle for [`CROWDED_IDLE_MS`] are
 //! closed to make room; an idle connection is closed after `connection_idle_ms` in any case. At a
 //! shutdown each connection ends after its request in progress, and at the deadline all do. A connection begins with
-//! plain requests (`plain.rs`), and is hyper's from the first other one on. Read `activity.rs` next.
+//! plain requests (`plain.rs`), on one of the caller's threads where it has any, and is hyper's from the first other one on,
+//! where the service itself runs: what may take long is never on those threads. Read `activity.rs` next.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -12,12 +13,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::Response;
-use futures_util::StreamExt as _;
+use bytes::BytesMut;
 use futures_util::stream::FuturesUnordered;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
@@ -60,6 +62,7 @@ pub(super) async fn serve<F, A>(
     listener: TcpListener,
     answer: F,
     limits: &ServiceLimits,
+    threads: Vec<Handle>,
     stop: impl Future<Output = ()>,
 ) where
     F: Fn(Request) -> A + Clone + Send + 'static,
@@ -73,6 +76,7 @@ pub(super) async fn serve<F, A>(
         let room = Arc::new(Semaphore::new(limits.connections_max));
         let idle = Duration::from_millis(limits.connection_idle_ms);
         let rest_wait = Duration::from_millis(limits.body_timeout_ms.min(REST_WAIT_MS));
+        let mut threads = threads.iter().cycle();
         loop {
             let (stream, place) = tokio::select! {
                 () = &mut stop => break,
@@ -80,8 +84,9 @@ pub(super) async fn serve<F, A>(
             };
             while open.try_join_next().is_some() {}
             let heard = word.subscribe();
-            let connection = Connection { server: server.clone(), idle, rest_wait, heard };
-            open.spawn(connection.run(stream, place, answer.clone()));
+            let activity = Activity::new();
+            let connection = Connection { server: server.clone(), idle, rest_wait, heard, activity };
+            open.spawn(connection.run(stream, place, threads.next().cloned(), answer.clone()));
         }
     }
     drop(listener);
@@ -139,30 +144,86 @@ async fn next(
     }
 }
 
-/// One connection's task.
+/// What a connection knows, wherever it runs.
+#[derive(Clone)]
 struct Connection {
     server: Arc<auto::Builder<TokioExecutor>>,
     idle: Duration,
     rest_wait: Duration,
     heard: watch::Receiver<Word>,
+    activity: Activity,
 }
 
 impl Connection {
-    async fn run<F, A>(mut self, mut stream: TcpStream, _place: OwnedSemaphorePermit, answer: F)
-    where
+    /// The connection, from its first request to its last.
+    async fn run<F, A>(
+        self,
+        stream: TcpStream,
+        _place: OwnedSemaphorePermit,
+        thread: Option<Handle>,
+        answer: F,
+    ) where
         F: Fn(Request) -> A + Clone + Send + 'static,
         A: Future<Output = Response> + Send + 'static,
     {
         // Answers are small and are waited for. Where this fails the connection is gone anyway.
         stream.set_nodelay(true).ok();
-        let activity = Activity::new();
-        let (server, rest_wait) = (self.server.clone(), self.rest_wait);
+        let begun = match thread {
+            None => self.clone().plain(stream, answer.clone()).await,
+            Some(thread) => self.clone().plain_on(&thread, stream, answer.clone()).await,
+        };
+        if let Some((stream, read)) = begun {
+            self.hyper(stream, read, answer).await;
+        }
+    }
+
+    /// Its plain requests, on a thread; it comes back with the first other one.
+    async fn plain_on<F, A>(
+        self,
+        thread: &Handle,
+        stream: TcpStream,
+        answer: F,
+    ) -> Option<(TcpStream, BytesMut)>
+    where
+        F: Fn(Request) -> A + Clone + Send + 'static,
+        A: Future<Output = Response> + Send + 'static,
+    {
+        let stream = stream.into_std().ok()?;
+        let plain = async move {
+            let (stream, read) = self.plain(TcpStream::from_std(stream).ok()?, answer).await?;
+            Some((stream.into_std().ok()?, read))
+        };
+        // Ends with this, wherever it is.
+        let mut there = JoinSet::new();
+        there.spawn_on(plain, thread);
+        let (stream, read) = there.join_next().await?.ok()??;
+        Some((TcpStream::from_std(stream).ok()?, read))
+    }
+
+    /// Its plain requests; gives what was read of one that is not, or nothing where the connection is over.
+    async fn plain<F, A>(mut self, mut stream: TcpStream, answer: F) -> Option<(TcpStream, BytesMut)>
+    where
+        F: Fn(Request) -> A,
+        A: Future<Output = Response>,
+    {
+        let (activity, rest_wait) = (self.activity.clone(), self.rest_wait);
         // Asked only when it was woken itself, and not at every step of a request.
-        let mut leave = FuturesUnordered::from_iter([self.until_leave(&activity)]);
+        let mut leave = FuturesUnordered::from_iter([self.until_leave()]);
         let plain =
             Plain { stream: &mut stream, activity: &activity, rest_wait, leave: &mut leave, stopping: false };
-        let Some(read) = plain.serve(answer.clone()).await else { return };
-        let requests = activity.clone();
+        let read = plain.serve(answer).await?;
+        Some((stream, read))
+    }
+
+    /// All that comes after what was read.
+    async fn hyper<F, A>(mut self, stream: TcpStream, read: BytesMut, answer: F)
+    where
+        F: Fn(Request) -> A + Clone + Send + 'static,
+        A: Future<Output = Response> + Send + 'static,
+    {
+        let server = Arc::clone(&self.server);
+        let requests = self.activity.clone();
+        let mut leave = std::pin::pin!(self.until_leave());
         let service = service_fn(move |request: hyper::Request<_>| {
             let in_progress = requests.begin();
             let answer = answer(request.map(Body::Coming));
@@ -179,7 +240,7 @@ impl Connection {
             biased;
             // A client that breaks off is its own business.
             _ = served.as_mut() => return,
-            Some(leave) = leave.next() => {
+            leave = leave.as_mut() => {
                 served.as_mut().graceful_shutdown();
                 if let Leave::Idle = leave {
                     tokio::time::timeout(Duration::from_millis(GOODBYE_MS), served).await.ok();
@@ -191,21 +252,21 @@ impl Connection {
     }
 
     /// Waits for a reason to close: a shutdown, or too long without a request.
-    async fn until_leave(&mut self, activity: &Activity) -> Leave {
+    async fn until_leave(&mut self) -> Leave {
         let mut crowded = self.heard.borrow().crowded;
         let mut idle_max = self.idle;
         loop {
             if self.heard.borrow_and_update().stopping {
                 return Leave::Stopping;
             }
-            let idle_for = activity.idle_for().unwrap_or_default();
+            let idle_for = self.activity.idle_for().unwrap_or_default();
             if idle_for >= idle_max {
                 return Leave::Idle;
             }
             tokio::select! {
                 () = tokio::time::sleep(idle_max - idle_for) => {
                     // It was busy meanwhile: a crowd that was there before concerns it no more.
-                    if activity.idle_for().unwrap_or_default() < idle_max {
+                    if self.activity.idle_for().unwrap_or_default() < idle_max {
                         idle_max = self.idle;
                     }
                 }

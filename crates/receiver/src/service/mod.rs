@@ -21,6 +21,7 @@ use std::time::Duration;
 use axum::response::Response;
 use hyper::Request;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tower::Service as _;
 use vai_webhooks_wire::{ParseSecretError, Secret, VerifyingKey};
@@ -249,7 +250,7 @@ pub async fn serve_router(
             answer
         }
     };
-    connections::serve(listener, answer, limits, stop).await;
+    connections::serve(listener, answer, limits, Vec::new(), stop).await;
     let left = deadline.saturating_duration_since(Instant::now());
     if !receiver.close(left.max(Duration::from_millis(CLOSE_MS_MIN))).await {
         tracing::warn!(
@@ -269,15 +270,17 @@ fn log_event(seen: &Observation<'_>) {
 }
 
 /// Answers requests within the service's bounds on connections, until `stop` completes and what is in
-/// flight has ended, or the deadline in `limits` has passed.
+/// flight has ended, or the deadline in `limits` has passed. Connections are spread over `threads` as long as their requests
+/// are plain ones (small and whole), and go on here when they are not; all are here where there are no threads.
 pub async fn serve_connections<F, A>(
     listener: TcpListener,
     answer: F,
     limits: &ServiceLimits,
+    threads: Vec<Handle>,
     stop: impl Future<Output = ()>,
 ) where
     F: Fn(Request<Body>) -> A + Clone + Send + 'static,
     A: Future<Output = Response> + Send + 'static,
 {
-    connections::serve(listener, answer, limits, stop).await;
+    connections::serve(listener, answer, limits, threads, stop).await;
 }

@@ -99,7 +99,7 @@ async fn plain_requests_come_whole_and_after_another_one_all_come_from_hyper() {
             axum::response::Response::new(format!("{how} {}", body.len()).into())
         };
         let stopped = async { stopped.await.unwrap() };
-        serve_connections(listener, answer, &ServiceLimits::default(), stopped).await;
+        serve_connections(listener, answer, &ServiceLimits::default(), Vec::new(), stopped).await;
     });
     let post = |headers: &str| format!("POST / HTTP/1.1\r\nHost: a\r\n{headers}\r\n\r\nbody");
     let (plain, chunked) = ("Content-Length: 4", "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0");
@@ -113,6 +113,41 @@ async fn plain_requests_come_whole_and_after_another_one_all_come_from_hyper() {
     stop.send(()).unwrap();
     client.until_closed().await;
     service.await.unwrap();
+}
+
+#[tokio::test]
+async fn plain_requests_are_answered_on_the_given_threads_and_all_others_here() {
+    let mut apart = tokio::runtime::Builder::new_multi_thread();
+    let apart = apart.worker_threads(1).thread_name("apart").enable_all().build().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let threads = vec![apart.handle().clone()];
+    let service = tokio::spawn(async move {
+        let answer = async |_: http::Request<Body>| {
+            let thread = std::thread::current();
+            axum::response::Response::new(
+                if thread.name() == Some("apart") { "there" } else { "here" }.into(),
+            )
+        };
+        let stopped = async { stopped.await.unwrap() };
+        serve_connections(listener, answer, &ServiceLimits::default(), threads, stopped).await;
+    });
+    let plain = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody";
+    let other = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut client = Client::connect(address).await;
+    for (request, expected) in [(plain, "there"), (plain, "there"), (other, "here"), (plain, "here")] {
+        client.write(request.as_bytes()).await;
+        assert_eq!(client.answer().await.unwrap().body, expected);
+    }
+    let mut idle = Client::connect(address).await;
+    idle.write(plain.as_bytes()).await;
+    assert_eq!(idle.answer().await.unwrap().body, "there");
+    stop.send(()).unwrap();
+    client.until_closed().await;
+    idle.until_closed().await;
+    service.await.unwrap();
+    apart.shutdown_background();
 }
 
 #[tokio::test]

@@ -64,8 +64,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let (_, key) = patiently(|| engine.create_key(None, "demo", None)).await?;
     let name = "default".parse()?;
     let tenant = patiently(|| engine.tenant(&name)).await?;
-    let service = api::Service::over(Arc::clone(&engine));
-    let server = tokio::spawn(serve_api(api_at, service, stopped));
+    let server = tokio::spawn(serve_api(api_at, Arc::clone(&engine), stopped));
 
     screen.begin(&api_url, &receiver_url, &key);
     register(&engine, tenant, &receiver_url, &secret).await?;
@@ -106,9 +105,10 @@ fn run_receiver(
     }
 }
 
-async fn serve_api(listener: TcpListener, service: api::Service, stopped: watch::Receiver<bool>) {
+async fn serve_api(listener: TcpListener, engine: Arc<Engine>, stopped: watch::Receiver<bool>) {
+    let (threads, service) = (engine.threads(), api::Service::over(engine));
     let answer = move |request| service.clone().answer(request);
-    serve_connections(listener, answer, &ServiceLimits::default(), until(stopped)).await;
+    serve_connections(listener, answer, &ServiceLimits::default(), threads, until(stopped)).await;
 }
 
 async fn until(mut stopped: watch::Receiver<bool>) {

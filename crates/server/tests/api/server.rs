@@ -76,8 +76,10 @@ impl Server {
         let engine = Arc::new(Engine::open(options).await.unwrap());
         let service = api::Service::over(Arc::clone(&engine));
         let answer = move |request| service.clone().answer(request);
+        let threads = engine.threads();
         tokio::spawn(async move {
-            serve_connections(listener, answer, &ServiceLimits::default(), std::future::pending()).await;
+            let limits = ServiceLimits::default();
+            serve_connections(listener, answer, &limits, threads, std::future::pending()).await;
         });
         Self { url, client: Client::builder(TokioExecutor::new()).build_http(), engine, data }
     }

@@ -18,6 +18,7 @@ use super::writer::Write;
 use crate::catalog::CatalogChange;
 use crate::key::WebhookNo;
 use crate::store::{Committed, Hooks, StoreError, StoredWebhook};
+use crate::thread::Home;
 
 /// Groups that may wait for the next sync.
 const WAITING_MAX: usize = 2;
@@ -57,9 +58,25 @@ impl Unsynced {
                 hooks.committed(self.committed);
             }
         }
-        for write in self.written {
-            write.answer(result.clone());
+        answer(self.written, result);
+    }
+}
+
+/// Answers those on the engine's threads there, all of one thread with one wake-up.
+fn answer(written: Vec<Box<dyn Write>>, result: &Result<(), StoreError>) {
+    let mut at_home: Vec<(Home, Vec<Box<dyn Write>>)> = Vec::new();
+    for write in written {
+        match write.home() {
+            None => write.answer(result.clone()),
+            Some(home) => match at_home.iter_mut().find(|(other, _)| other == home) {
+                Some((_, writes)) => writes.push(write),
+                None => at_home.push((home.clone(), vec![write])),
+            },
         }
+    }
+    for (home, writes) in at_home {
+        let result = result.clone();
+        home.run(move || writes.into_iter().for_each(|write| write.answer(result.clone())));
     }
 }
 

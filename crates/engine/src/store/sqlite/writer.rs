@@ -22,16 +22,22 @@ use super::statements::Statements;
 use super::sync::{Sync, Unsynced};
 use crate::clock::Clock;
 use crate::store::{Hooks, Later, StoreError};
+use crate::thread::Home;
 
 /// One write.
 pub(super) trait Write: Send {
     fn apply(&mut self, connection: &Connection, group: &mut Group) -> rusqlite::Result<()>;
+    /// Where its caller runs, if on a thread of the engine: it is best answered there.
+    fn home(&self) -> Option<&Home> {
+        None
+    }
     fn answer(self: Box<Self>, result: Result<(), StoreError>);
 }
 
 struct Call<F, T> {
     write: Option<F>,
     written: Option<T>,
+    home: Option<Home>,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
 
@@ -45,6 +51,10 @@ where
             self.written = Some(write(connection, group)?);
         }
         Ok(())
+    }
+
+    fn home(&self) -> Option<&Home> {
+        self.home.as_ref()
     }
 
     fn answer(self: Box<Self>, result: Result<(), StoreError>) {
@@ -94,7 +104,7 @@ impl Writer {
         T: Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let call = Call { write: Some(write), written: None, reply };
+        let call = Call { write: Some(write), written: None, home: Home::here(), reply };
         let pushed = self.queue.push(Waiting { write: Box::new(call), kind, since: self.clock.elapsed() });
         async move {
             match pushed {
