@@ -46,9 +46,12 @@ impl EngineThread {
             // Made here, since one cannot be dropped where futures run.
             let runtime = match runtime() {
                 Ok(runtime) => runtime,
-                Err(error) => return tell.send(Err(error)).unwrap_or_default(),
+                Err(error) => {
+                    let _gone = tell.send(Err(error));
+                    return;
+                }
             };
-            tell.send(Ok(runtime.handle().clone())).unwrap_or_default();
+            let _gone = tell.send(Ok(runtime.handle().clone()));
             drive(&runtime, shard, dropped);
         };
         std::thread::Builder::new().name("vai-engine".to_owned()).spawn(run)?;

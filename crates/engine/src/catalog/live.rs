@@ -97,17 +97,6 @@ enum Source {
     Own { text: String, compiled: OnceLock<Option<Schema>> },
 }
 
-/// How long a check may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Checking {
-    /// There is nothing to check.
-    None,
-    /// No longer than an event takes in any case.
-    Short,
-    /// Long enough to hold up others.
-    Long,
-}
-
 #[derive(Debug)]
 struct LiveType {
     source: Source,
@@ -122,23 +111,6 @@ impl LiveType {
 
     fn own(text: String) -> Arc<Self> {
         Self::new(Source::Own { text, compiled: OnceLock::new() })
-    }
-
-    /// How long a check of data of so many bytes may take. One that was not compiled yet is [`Checking::Long`]: compiling takes
-    /// its time, and whoever else needs it meanwhile waits for it.
-    fn checking(&self, bytes: usize) -> Checking {
-        let schema = match &self.source {
-            Source::Typed(schema) => Some(*schema),
-            Source::Own { compiled, .. } => match compiled.get() {
-                Some(compiled) => compiled.as_ref(),
-                None => return Checking::Long,
-            },
-        };
-        match schema {
-            None => Checking::None,
-            Some(schema) if schema.takes_long(bytes) => Checking::Long,
-            Some(_) => Checking::Short,
-        }
     }
 
     fn schema(&self) -> Option<&Schema> {
@@ -158,6 +130,34 @@ impl LiveType {
                 compiled.get_or_init(compile).as_ref()
             }
         }
+    }
+}
+
+/// A check that is to be made of an event's data.
+#[derive(Debug)]
+pub(crate) struct Check {
+    mode: CheckMode,
+    event_type: Arc<LiveType>,
+}
+
+impl Check {
+    /// Whether it may take long for data of so many bytes. The first of a schema does: it is compiled then, and whoever else
+    /// needs it meanwhile waits for it.
+    pub(crate) fn takes_long(&self, bytes: usize) -> bool {
+        match &self.event_type.source {
+            Source::Typed(schema) => schema.takes_long(bytes),
+            Source::Own { compiled, .. } => match compiled.get() {
+                Some(schema) => schema.as_ref().is_some_and(|schema| schema.takes_long(bytes)),
+                None => true,
+            },
+        }
+    }
+
+    /// What is wrong with the data; `None` where nothing is.
+    pub(crate) fn make(self, data: &str) -> Option<Mismatch> {
+        let Self { mode, event_type } = self;
+        let violations = event_type.schema()?.violations(data, "/data");
+        (!violations.is_empty()).then_some(Mismatch { mode, violations, event_type })
     }
 }
 
@@ -225,34 +225,15 @@ impl LiveCatalog {
         self.any.store(any, Ordering::Release);
     }
 
-    /// What is wrong with an event's data, where its tenant has that checked; `None` where nothing is.
-    pub(crate) fn check(&self, tenant: TenantId, event_type: &str, data: &str) -> Option<Mismatch> {
+    /// What an event's data is to be held against; `None` where its tenant has nothing checked, or not this type.
+    pub(crate) fn check(&self, tenant: TenantId, event_type: &str) -> Option<Check> {
         if !self.any.load(Ordering::Acquire) {
             return None;
         }
         let tenants = self.tenants.load();
         let checked = tenants.get(&tenant)?;
-        let live = checked.types.get(event_type)?;
-        let violations = live.schema()?.violations(data, "/data");
-        if violations.is_empty() {
-            return None;
-        }
-        Some(Mismatch { mode: checked.mode, violations, event_type: Arc::clone(live) })
-    }
-
-    /// Whether [`LiveCatalog::check`] has anything to look at.
-    pub(crate) fn is_checked(&self, tenant: TenantId, event_type: &str) -> bool {
-        self.checking(tenant, event_type, 0) != Checking::None
-    }
-
-    /// How long [`LiveCatalog::check`] may take for data of so many bytes.
-    pub(crate) fn checking(&self, tenant: TenantId, event_type: &str, bytes: usize) -> Checking {
-        if !self.any.load(Ordering::Acquire) {
-            return Checking::None;
-        }
-        let tenants = self.tenants.load();
-        let live = tenants.get(&tenant).and_then(|checked| checked.types.get(event_type));
-        live.map_or(Checking::None, |live| live.checking(bytes))
+        let event_type = Arc::clone(checked.types.get(event_type)?);
+        Some(Check { mode: checked.mode, event_type })
     }
 
     /// A tenant's mode.
@@ -279,6 +260,10 @@ mod tests {
         (name.to_owned(), Some(schema.to_owned()))
     }
 
+    fn wrong(live: &LiveCatalog, tenant: TenantId, name: &str, data: &str) -> Option<Mismatch> {
+        live.check(tenant, name)?.make(data)
+    }
+
     fn put(live: &LiveCatalog, tenant: TenantId, name: &str, schema: Option<&str>) {
         live.apply(CatalogChange::EventType(tenant, name.to_owned(), schema.map(str::to_owned)));
     }
@@ -292,14 +277,14 @@ mod tests {
             std::ptr::from_ref(tenants[&ONE].types[name].schema().unwrap()).addr()
         };
         let first = address("a");
-        assert!(live.check(ONE, "a", "1").is_some() && live.check(ONE, "a", "\"x\"").is_none());
+        assert!(wrong(&live, ONE, "a", "1").is_some() && wrong(&live, ONE, "a", "\"x\"").is_none());
         live.apply(CatalogChange::Mode(ONE, CheckMode::Enforce, Vec::new()));
         put(&live, ONE, "b", Some(r#"{"type":"null"}"#));
         assert_eq!(address("a"), first, "another type and the mode leave it alone");
         put(&live, ONE, "a", Some(r#"{"type":"integer"}"#));
-        assert!(live.check(ONE, "a", "1").is_none() && live.check(ONE, "a", "\"x\"").is_some());
+        assert!(wrong(&live, ONE, "a", "1").is_none() && wrong(&live, ONE, "a", "\"x\"").is_some());
         put(&live, ONE, "a", None);
-        assert!(live.check(ONE, "a", "\"x\"").is_none());
+        assert!(wrong(&live, ONE, "a", "\"x\"").is_none());
     }
 
     #[test]
@@ -308,18 +293,18 @@ mod tests {
         put(&live, ONE, "a", Some("false"));
         assert!(!live.any.load(Ordering::SeqCst) && live.tenants.load().is_empty());
         live.apply(CatalogChange::Mode(ONE, CheckMode::Enforce, vec![own("a", r#"{"type":"null"}"#)]));
-        assert_eq!(live.check(ONE, "a", "1").unwrap().mode, CheckMode::Enforce);
-        assert!(live.check(TWO, "a", "1").is_none() && live.check(TWO, "message.sent", "{}").is_none());
-        assert!(live.check(ONE, "message.sent", "{}").is_some(), "the six come with theirs");
+        assert_eq!(wrong(&live, ONE, "a", "1").unwrap().mode, CheckMode::Enforce);
+        assert!(wrong(&live, TWO, "a", "1").is_none() && wrong(&live, TWO, "message.sent", "{}").is_none());
+        assert!(wrong(&live, ONE, "message.sent", "{}").is_some(), "the six come with theirs");
         live.apply(CatalogChange::Mode(ONE, CheckMode::Off, Vec::new()));
-        assert!(!live.any.load(Ordering::SeqCst) && live.check(ONE, "a", "1").is_none());
+        assert!(!live.any.load(Ordering::SeqCst) && wrong(&live, ONE, "a", "1").is_none());
     }
 
     #[test]
     fn a_types_last_mismatch_is_remembered() {
         let live = LiveCatalog::load(vec![CatalogChange::Mode(ONE, CheckMode::Warn, Vec::new())]);
         for at in [1, 2] {
-            live.check(ONE, "message.sent", "{}").unwrap().note(UnixMs(at), None);
+            wrong(&live, ONE, "message.sent", "{}").unwrap().note(UnixMs(at), None);
         }
         let found = live.mismatches(ONE, "message.sent").unwrap();
         assert_eq!((found.count, found.at), (2, UnixMs(2)));

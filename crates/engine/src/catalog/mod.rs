@@ -21,7 +21,7 @@ pub use breaks::breaks;
 pub use documents::{Described, asyncapi, openapi};
 pub use input::{DESCRIPTION_CHARS_MAX, EXAMPLES_MAX, NewEventType};
 pub use live::{CatalogChange, CheckMode, Mismatches};
-pub(crate) use live::{Checking, LiveCatalog, Mismatch};
+pub(crate) use live::{Check, LiveCatalog, Mismatch};
 pub use schema::{SCHEMA_BYTES_MAX, SCHEMA_DEPTH_MAX, Schema};
 pub use typed::{TypedEventType, typed};
 pub use violations::VIOLATIONS_MAX;

@@ -1,6 +1,6 @@
-//! Events that are not as their schema has them: what becomes of each.
+//! Events that are not as their schema has them: where that is checked, and what becomes of each.
 //!
-//! Checking is done by then; this decides. Invariant: an event that was accepted before is answered as such, whatever
+//! What a check finds is the catalog's to say. Invariant: an event that was accepted before is answered as such, whatever
 //! is checked now, since a producer that lost the answer asks again. Read `catalog.rs` next.
 
 use std::borrow::Cow;
@@ -8,31 +8,29 @@ use std::sync::Arc;
 
 use super::Engine;
 use super::events::is_known_by_id;
-use crate::catalog::{CheckMode, Checking, Mismatch};
+use crate::catalog::{Check, CheckMode, Mismatch};
 use crate::error::EngineError;
 use crate::event::Accepted;
 use crate::store::AcceptEvent;
 use crate::thread::Home;
 
 impl Engine {
-    /// What is wrong with an event's data by the schema of its type, where that is checked. A check that may take long is not
-    /// made on a thread that sends, and only so many are made at once.
-    pub(super) async fn mismatch(&self, event: &AcceptEvent, data: Cow<'_, str>) -> Option<Mismatch> {
-        let (tenant, event_type) = (event.tenant, &event.event.event_type);
-        match self.parts.catalog.checking(tenant, event_type, data.len()) {
-            Checking::None => return None,
-            Checking::Long if Home::here().is_some() => {}
-            Checking::Long | Checking::Short => return self.parts.catalog.check(tenant, event_type, &data),
+    /// What is wrong with an event's data. A check that may take long is not made on a thread that sends, and only so many are
+    /// made at once.
+    pub(super) async fn mismatch(&self, check: Option<Check>, data: Cow<'_, str>) -> Option<Mismatch> {
+        let check = check?;
+        if Home::here().is_none() || !check.takes_long(data.len()) {
+            return check.make(&data);
         }
         // It is never closed.
         let place = Arc::clone(&self.parts.long_checks).acquire_owned().await.ok();
-        let (parts, event, data) = (Arc::clone(&self.parts), Arc::clone(&event.event), data.into_owned());
-        let check = move || {
+        let data = data.into_owned();
+        let make = move || {
             // Also where nobody waits for it any more.
             let _until_done = place;
-            parts.catalog.check(tenant, &event.event_type, &data)
+            check.make(&data)
         };
-        match tokio::task::spawn_blocking(check).await {
+        match tokio::task::spawn_blocking(make).await {
             Ok(mismatch) => mismatch,
             Err(ended) => match ended.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),

@@ -108,10 +108,11 @@ impl Engine {
                 .and_then(|draft| prepare(&self.parts, tenant, &draft, key.as_deref()));
             match prepared {
                 Ok(Prepared { event, data }) => {
-                    if self.parts.catalog.is_checked(tenant, &event.event.event_type) {
+                    let check = self.parts.catalog.check(tenant, &event.event.event_type);
+                    if check.is_some() {
                         tokio::task::yield_now().await;
                     }
-                    let mismatch = self.mismatch(&event, data).await;
+                    let mismatch = self.mismatch(check, data).await;
                     let stopped = self.stopped(&event, mismatch.as_ref()).await;
                     if stopped.is_none() {
                         good.push(event);
@@ -140,7 +141,8 @@ impl Engine {
             prepare(&self.parts, tenant, &draft, idempotency_key).map_err(|error| self.refused(error))?;
         // What was read of it takes room, which must not grow with what waits.
         drop(draft);
-        let mismatch = self.mismatch(&event, data).await;
+        let check = self.parts.catalog.check(tenant, &event.event.event_type);
+        let mismatch = self.mismatch(check, data).await;
         if let Some(stopped) = self.stopped(&event, mismatch.as_ref()).await {
             return stopped;
         }

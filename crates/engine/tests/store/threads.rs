@@ -6,21 +6,22 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use tokio::sync::oneshot;
 use vai_webhooks_engine::catalog::{CheckMode, NewEventType};
-use vai_webhooks_engine::{Engine, EngineError, EngineOptions, NewEvent};
+use vai_webhooks_engine::{Engine, EngineError, EngineOptions, NewEvent, TenantId};
 
 use crate::patience::patiently;
 
-async fn open(dir: &std::path::Path) -> Arc<Engine> {
+async fn open(dir: &std::path::Path) -> (Arc<Engine>, TenantId) {
     let options = EngineOptions { shards: 2, disk_reserve_bytes: 0, ..EngineOptions::new(dir) };
-    Arc::new(Engine::open(options).await.unwrap())
+    let engine = Engine::open(options).await.unwrap();
+    let name = "default".parse().unwrap();
+    let tenant = patiently(|| engine.tenant(&name)).await.unwrap();
+    (Arc::new(engine), tenant)
 }
 
 #[tokio::test]
 async fn callers_on_the_threads_are_answered_until_a_shutdown_ends_them() {
     let dir = tempfile::tempdir().unwrap();
-    let engine = open(dir.path()).await;
-    let name = "default".parse().unwrap();
-    let tenant = patiently(|| engine.tenant(&name)).await.unwrap();
+    let (engine, tenant) = open(dir.path()).await;
     let threads = engine.threads();
     assert_eq!(threads.len(), 2);
     let calls = threads.iter().cycle().take(200).map(|thread| {
@@ -43,9 +44,7 @@ async fn callers_on_the_threads_are_answered_until_a_shutdown_ends_them() {
 #[tokio::test]
 async fn a_long_check_is_not_made_on_a_thread_that_sends() {
     let dir = tempfile::tempdir().unwrap();
-    let engine = open(dir.path()).await;
-    let name = "default".parse().unwrap();
-    let tenant = patiently(|| engine.tenant(&name)).await.unwrap();
+    let (engine, tenant) = open(dir.path()).await;
     let schema = r#"{"type":"array","items":{"type":"integer"}}"#;
     let event_type = NewEventType { schema: Some(schema.to_owned()), ..NewEventType::default() };
     patiently(|| engine.put_event_type(tenant, "list.made", event_type.clone())).await.unwrap();

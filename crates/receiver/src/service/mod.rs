@@ -9,6 +9,7 @@
 mod activity;
 mod begun;
 mod body;
+mod connection;
 mod connections;
 mod plain;
 

@@ -25,7 +25,7 @@ use self::answer::Answers;
 use self::request::NotWhole;
 use super::activity::Activity;
 use super::body::Body;
-use super::connections::{Leave, Request};
+use super::connection::{Leave, Request};
 
 /// What is read at once, in bytes, where it is not known how much comes.
 const READ_BYTES: usize = 8 * 1024;

@@ -1,7 +1,7 @@
 //! An answer, as the bytes that are sent.
 //!
 //! Invariant: its lines are those that hyper writes for the same answer, so that nobody can tell who wrote it; but for a
-//! body of unknown length, which hyper sends in chunks. Read `../connections.rs` next.
+//! body of unknown length, which hyper sends in chunks. Read `../connection.rs` next.
 
 use std::io::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
