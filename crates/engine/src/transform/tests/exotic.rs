@@ -167,7 +167,12 @@ const EXOTIC: &[(&str, &str)] = &[
     ("() => new Uint8Array({ length: 2 ** 30 })", "memory|length|RangeError|time limit"),
     ("() => new Uint8Array(1e6).sort(() => { for (;;); })", "time limit"),
     ("() => new Float64Array(1.5e6).sort().length", ""),
-    ("() => new Uint8Array(8e6).join().length", "memory|time limit|string"),
+    ("() => new Uint8Array(8e6).join().length", "length is too large"),
+    ("() => String(new Uint8Array(8e6)).length", "length is too large"),
+    ("() => new Uint8Array(8e6).toLocaleString().length", "length is too large"),
+    ("() => Array.prototype.join.call(new Uint8Array(8e6)).length", "length is too large"),
+    ("() => Array.prototype.join.call(new Float64Array([1, 2]))", ""),
+    ("() => Array.prototype.join.call(new DataView(new ArrayBuffer(8)))", ""),
     ("() => Uint8Array.from((function* () { for (;;) yield 1 })())", "memory|time limit"),
     (
         "() => { const b = new ArrayBuffer(8, { maxByteLength: 2 ** 40 }); return b.maxByteLength }",
