@@ -13,6 +13,8 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _};
 use sha2::Sha256;
 
+use crate::sign::Keyed;
+
 const SECRET_PREFIX: &str = "whsec_";
 const SIGNING_PREFIX: &str = "whsk_";
 const VERIFYING_PREFIX: &str = "whpk_";
@@ -31,6 +33,9 @@ pub struct Secret {
     /// HMAC states with the keys already in them: a signature starts from a copy.
     pub(crate) legacy: Hmac<Sha256>,
     pub(crate) v1: Hmac<Sha256>,
+    /// The same for many at once.
+    pub(crate) legacy_keyed: Keyed,
+    pub(crate) v1_keyed: Keyed,
 }
 
 impl Secret {
@@ -49,7 +54,13 @@ impl Secret {
             None => text.as_bytes().to_vec(),
         };
         let keyed = |key: &[u8]| Hmac::new_from_slice(key).map_err(|_| ParseSecretError("no key for HMAC"));
-        Ok(Self { legacy: keyed(text.as_bytes())?, v1: keyed(&decoded)?, shown: text.into() })
+        Ok(Self {
+            legacy: keyed(text.as_bytes())?,
+            v1: keyed(&decoded)?,
+            legacy_keyed: Keyed::new(text.as_bytes()),
+            v1_keyed: Keyed::new(&decoded),
+            shown: text.into(),
+        })
     }
 
     /// The secret that 32 random bytes make.

@@ -1,7 +1,11 @@
 //! Signing, in the three schemes that a request carries.
 //!
 //! Legacy is the VAI Portal page's: hex HMAC-SHA256 of the raw body. `v1` and `v1a` are Standard
-//! Webhooks': HMAC-SHA256 and Ed25519 of `<id>.<timestamp>.<body>`. Read `verify.rs` next.
+//! Webhooks': HMAC-SHA256 and Ed25519 of `<id>.<timestamp>.<body>`. One is made here with a library; many at once are
+//! made in `batch.rs`. Read `verify.rs` next.
+
+mod batch;
+mod lanes;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,21 +13,23 @@ use ed25519_dalek::Signer as _;
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
+pub(crate) use batch::Keyed;
+pub use batch::{Batch, Mac};
+
 use crate::secret::{Secret, SigningKey};
 
 /// `X-VAI-Signature`: 64 lowercase hexadecimal characters.
 #[must_use]
 pub fn legacy(secret: &Secret, body: &[u8]) -> String {
     let mut text = String::with_capacity(64);
-    push_legacy(&mut text, secret, body);
+    push_legacy(&mut text, &legacy_bytes(secret, body));
     text
 }
 
-/// The same, behind `text`.
-pub fn push_legacy(text: &mut String, secret: &Secret, body: &[u8]) {
+/// Spells it behind `text`, from its bytes.
+pub fn push_legacy(text: &mut String, mac: &Mac) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digits = legacy_bytes(secret, body)
-        .map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+    let digits = mac.map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
     text.push_str(std::str::from_utf8(digits.as_flattened()).expect("digits are text"));
 }
 
@@ -31,15 +37,14 @@ pub fn push_legacy(text: &mut String, secret: &Secret, body: &[u8]) {
 #[must_use]
 pub fn v1(secret: &Secret, id: &str, timestamp_secs: i64, body: &[u8]) -> String {
     let mut text = String::with_capacity(47);
-    push_v1(&mut text, secret, id, timestamp_secs, body);
+    push_v1(&mut text, &v1_bytes(secret, id.as_bytes(), &timestamp_secs.to_string(), body));
     text
 }
 
-/// The same, behind `text`.
-pub fn push_v1(text: &mut String, secret: &Secret, id: &str, timestamp_secs: i64, body: &[u8]) {
-    let mut digits = itoa::Buffer::new();
+/// Spells it behind `text`, from its bytes.
+pub fn push_v1(text: &mut String, mac: &Mac) {
     text.push_str("v1,");
-    STANDARD.encode_string(v1_bytes(secret, id.as_bytes(), digits.format(timestamp_secs), body), text);
+    STANDARD.encode_string(mac, text);
 }
 
 /// One entry of `webhook-signature`: `v1a,<base64>`.
@@ -49,11 +54,11 @@ pub fn v1a(key: &SigningKey, id: &str, timestamp_secs: i64, body: &[u8]) -> Stri
     format!("v1a,{}", STANDARD.encode(key.0.sign(&message).to_bytes()))
 }
 
-pub(crate) fn legacy_bytes(secret: &Secret, body: &[u8]) -> [u8; 32] {
+pub(crate) fn legacy_bytes(secret: &Secret, body: &[u8]) -> Mac {
     finish(secret.legacy.clone().chain_update(body))
 }
 
-pub(crate) fn v1_bytes(secret: &Secret, id: &[u8], timestamp: &str, body: &[u8]) -> [u8; 32] {
+pub(crate) fn v1_bytes(secret: &Secret, id: &[u8], timestamp: &str, body: &[u8]) -> Mac {
     let keyed = secret.v1.clone();
     finish(
         keyed
@@ -65,7 +70,7 @@ pub(crate) fn v1_bytes(secret: &Secret, id: &[u8], timestamp: &str, body: &[u8])
     )
 }
 
-fn finish(mac: Hmac<Sha256>) -> [u8; 32] {
+fn finish(mac: Hmac<Sha256>) -> Mac {
     mac.finalize().into_bytes().into()
 }
 

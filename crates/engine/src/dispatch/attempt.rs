@@ -1,4 +1,4 @@
-//! One attempt, as a future: is the webhook still wanted, then shape, render, sign, send.
+//! One attempt, as a future: is the webhook still wanted, then shape, sign, render, send.
 //!
 //! Invariant: the question and the first step of sending are one step of one thread, so that once a stop
 //! of the webhook was acknowledged by that thread, no attempt starts. Shaping comes before the question.
@@ -12,6 +12,7 @@ use vai_webhooks_wire::UnixMs;
 
 use super::render;
 use super::shape::{self, Unsent};
+use super::signing::{self, Ahead};
 use super::transport::Exchange;
 use crate::key::WebhookNo;
 use crate::parts::Parts;
@@ -35,10 +36,15 @@ pub(super) struct Made {
     pub(super) result: Result<Exchange, Unsent>,
 }
 
-/// Makes one attempt.
-pub(super) async fn attempt(parts: Arc<Parts>, webhook: WebhookNo, ready: Ready) -> Ended {
+/// Makes one attempt, with signatures that were made ahead where they still hold.
+pub(super) async fn attempt(
+    parts: Arc<Parts>,
+    webhook: WebhookNo,
+    ready: Ready,
+    ahead: Option<Ahead>,
+) -> Ended {
     let made = match active(&parts, webhook) {
-        Some(live) => make(&parts, live, &ready).await,
+        Some(live) => make(&parts, live, &ready, ahead).await,
         None => None,
     };
     Ended { webhook, ready, made }
@@ -48,7 +54,7 @@ fn active(parts: &Parts, webhook: WebhookNo) -> Option<Arc<Live>> {
     parts.registry.by_no(webhook).filter(|live| live.stored.status == WebhookStatus::Active)
 }
 
-async fn make(parts: &Parts, mut live: Arc<Live>, ready: &Ready) -> Option<Made> {
+async fn make(parts: &Parts, mut live: Arc<Live>, ready: &Ready, ahead: Option<Ahead>) -> Option<Made> {
     let mut outgoing = None;
     if let Some(form) = ready.form {
         let started_at = parts.clock.now();
@@ -61,10 +67,14 @@ async fn make(parts: &Parts, mut live: Arc<Live>, ready: &Ready) -> Option<Made>
         }
         live = active(parts, live.stored.no)?;
     }
-    let started_at = parts.clock.now();
     let began = parts.clock.elapsed();
     let number = ready.attempts + 1;
-    let request = render::request(&live, &ready.event, outgoing.as_ref(), number, started_at, &*parts.rng);
+    let signatures = ahead.and_then(|ahead| ahead.of(&live)).unwrap_or_else(|| {
+        let body = outgoing.as_ref().map_or(&ready.event.body, |outgoing| &outgoing.shaped.body);
+        signing::sign(&live, ready.event.id.as_str(), body, parts.clock.now())
+    });
+    let started_at = signatures.at;
+    let request = render::request(&live, &ready.event, outgoing.as_ref(), number, &signatures, &*parts.rng);
     let exchange = parts.transport.send(request).await;
     let took = parts.clock.elapsed().saturating_sub(began);
     Some(Made { live, started_at, took, result: Ok(exchange) })

@@ -2,7 +2,8 @@
 //!
 //! Webhooks are spread over shards by number. A [`shard`] drives all its attempts, reads and settlements
 //! in one future, so that there is no task and no lock for a delivery; [`inbox`] is the only way into it.
-//! `shape` runs the webhook's transformation, where it has one, [`render`] makes the request, [`transport`] says what sending is, `egress/` does it over real sockets.
+//! `shape` runs the webhook's transformation, where it has one, [`signing`] vouches for the body, for many attempts at
+//! once, [`render`] makes the request, [`transport`] says what sending is, `egress/` does it over real sockets.
 
 mod attempt;
 pub mod egress;
@@ -14,5 +15,6 @@ pub(crate) mod render;
 mod settle;
 mod shape;
 pub(crate) mod shard;
+pub(crate) mod signing;
 mod tend;
 pub mod transport;

@@ -5,10 +5,11 @@
 
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Uri};
-use vai_webhooks_wire::{UnixMs, sign};
+use vai_webhooks_wire::sign;
 
 use super::format::{JSON, Outgoing};
 use super::headers::Headers;
+use super::signing::Signatures;
 use super::transport::Request;
 use crate::rng::Rng;
 use crate::store::Sendable;
@@ -21,17 +22,16 @@ const AGENT: &str = "VAI-Portal-Webhook/1.0";
 /// What the headers of one attempt take without the event's id and type, in bytes: enough for two secrets.
 const OF_ATTEMPT_BYTES: usize = 600;
 
-/// The request of attempt `number` at `now`: with the event's own body, or what was made of it.
+/// The request of attempt `number`: with the event's own body, or what was made of it, and its signatures.
 pub(crate) fn request(
     live: &Live,
     event: &Sendable,
     outgoing: Option<&Outgoing>,
     number: u32,
-    now: UnixMs,
+    signatures: &Signatures,
     rng: &dyn Rng,
 ) -> Request {
-    let (first, second) = live.secrets(now);
-    let timestamp_secs = now.as_secs();
+    let (now, timestamp_secs) = (signatures.at, signatures.at.as_secs());
     let (id, body) = (event.id.as_str(), outgoing.map_or(&event.body, |outgoing| &outgoing.shaped.body));
     let length = live.constant.lines().len() + OF_ATTEMPT_BYTES + 2 * id.len() + event.event_type.len();
     let mut headers = Headers::with_capacity(length);
@@ -42,15 +42,15 @@ pub(crate) fn request(
     let mut digits = itoa::Buffer::new();
     headers.push("x-vai-event", &event.event_type);
     headers.push("x-vai-timestamp", digits.format(now.0));
-    headers.push_with("x-vai-signature", |text| sign::push_legacy(text, first, body));
+    headers.push_with("x-vai-signature", |text| sign::push_legacy(text, &signatures.legacy));
     headers.push("x-vai-attempt", digits.format(number));
     headers.push("webhook-id", id);
     headers.push("webhook-timestamp", digits.format(timestamp_secs));
     headers.push_with("webhook-signature", |text| {
-        sign::push_v1(text, first, id, timestamp_secs, body);
-        if let Some(second) = second {
+        sign::push_v1(text, &signatures.v1);
+        if let Some(second) = &signatures.second {
             text.push(' ');
-            sign::push_v1(text, second, id, timestamp_secs, body);
+            sign::push_v1(text, second);
         }
         if let Some(key) = &live.signing_key {
             text.push(' ');
@@ -141,7 +141,9 @@ mod tests {
     use crate::tenant::TenantId;
     use crate::webhook::{WebhookConfig, WebhookStatus};
     use bytes::Bytes;
-    use vai_webhooks_wire::{Secret, Verifier};
+    use vai_webhooks_wire::{Secret, UnixMs, Verifier};
+
+    use crate::dispatch::signing;
 
     struct Fixed;
 
@@ -183,7 +185,9 @@ mod tests {
             body: Bytes::from_static(br#"{"id":"order-1"}"#),
         };
         let outgoing = shaped.map(|shaped| Outgoing { shaped, content_type: JSON, headers: Vec::new() });
-        request(live, &event, outgoing.as_ref(), 3, NOW, &Fixed)
+        let body = outgoing.as_ref().map_or(&event.body, |outgoing| &outgoing.shaped.body);
+        let signatures = signing::sign(live, event.id.as_str(), body, NOW);
+        request(live, &event, outgoing.as_ref(), 3, &signatures, &Fixed)
     }
 
     fn accepts(request: &Request, secret: &str) -> bool {

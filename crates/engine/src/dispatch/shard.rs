@@ -19,6 +19,7 @@ use vai_webhooks_wire::UnixMs;
 use super::attempt::{Ended, attempt};
 use super::inbox::Inbox;
 use super::shape::Unsent;
+use super::signing;
 use crate::key::{ByNumber, EventKey, WebhookNo};
 use crate::outcome::{delivered, strain};
 use crate::parts::Parts;
@@ -172,6 +173,7 @@ impl Shard {
     fn start_attempts(&mut self) {
         self.feed_starved();
         let (now, since) = (self.now, self.parts.clock.elapsed());
+        let mut starting = Vec::new();
         while let Some((tenant, webhook)) = self.turn.next() {
             let Some(lane) = self.lanes.get_mut(&webhook) else {
                 self.turn.rest(tenant, webhook);
@@ -188,12 +190,15 @@ impl Shard {
                 self.slots.take(lane.class, 1);
                 self.turn.charge(tenant, webhook, cost_us);
                 self.parts.counters.in_flight.add(1);
-                self.attempts.push(attempt(Arc::clone(&self.parts), webhook, ready).boxed());
+                starting.push((webhook, ready));
                 if lane.may_start(now) {
                     continue;
                 }
             }
             self.tend(webhook);
+        }
+        for (webhook, ready, ahead) in signing::ahead(&self.parts.registry, starting, now) {
+            self.attempts.push(attempt(Arc::clone(&self.parts), webhook, ready, ahead).boxed());
         }
     }
 

@@ -7,7 +7,7 @@ use vai_webhooks_wire::{AttemptId, EventId, UnixMs, WebhookId};
 
 use super::Engine;
 use crate::attempt::Exchanged;
-use crate::dispatch::{format, render};
+use crate::dispatch::{format, render, signing};
 use crate::error::EngineError;
 use crate::event::DeliveryState;
 use crate::intake::prepare_test;
@@ -46,7 +46,9 @@ impl Engine {
         let began = parts.clock.elapsed();
         let started_at = event.now;
         let (form, outgoing) = format::test(parts, live, &event.event).unwrap_or_default();
-        let request = render::request(live, &event.event, outgoing.as_ref(), 1, started_at, &*parts.rng);
+        let body = outgoing.as_ref().map_or(&event.event.body, |outgoing| &outgoing.shaped.body);
+        let signatures = signing::sign(live, event.event.id.as_str(), body, started_at);
+        let request = render::request(live, &event.event, outgoing.as_ref(), 1, &signatures, &*parts.rng);
         let exchange = parts.transport.send(request).await;
         let took = parts.clock.elapsed().saturating_sub(began);
         let delivered = outcome::delivered(&exchange);

@@ -303,7 +303,7 @@ fn json_is_made_as_the_language_says() {
         ("{ b: [1, { b: 2, c: 3 }], c: 4, a: 5 }, ['a', 'b', 'a']", r#"{"a":5,"b":[1,{"b":2}]}"#),
         ("{ 1: 1, 2: 2, x: 3 }, [1, new Number(2), new String('x'), null, {}]", r#"{"1":1,"2":2,"x":3}"#),
         (&format!("{inherited}, ['c', 'b']"), r#"{"c":2,"b":1}"#),
-        (&format!("{inherited}"), r#"{"d":3}"#),
+        (inherited, r#"{"d":3}"#),
         ("{ a: { a: { toJSON(key) { return { a: key, b: 1 } } } } }, ['a']", r#"{"a":{"a":{"a":"a"}}}"#),
         (
             "[new Number(1), new String('a'), new Boolean(false), () => 1, undefined], []",
