@@ -14,6 +14,7 @@ mod pace;
 mod receiver;
 mod report;
 mod server;
+mod signing;
 mod throughput;
 mod usage;
 
@@ -87,6 +88,8 @@ enum Mode {
     Many,
     /// As single, beside 1,000,000 deliveries that wait for a retry
     Backlog,
+    /// The signatures of sixteen deliveries at once, beside one by one
+    Sign,
     /// Signed events to `vai-webhooks receive`, beside a receiver that only reads the body
     Receive,
     /// A million events in the inbox of `vai-webhooks receive`: its memory
@@ -180,25 +183,17 @@ impl Bench<'_> {
             }
             Mode::Batch => self.against_direct(|| throughput::batch(span, connections), 0.60).await?,
             Mode::Fanout => self.against_direct(|| throughput::fanout(span, connections), 0.65).await?,
-            Mode::Flaky => {
-                let single = || throughput::single(span, connections);
-                self.against(single, "single", || throughput::flaky(span, connections), 0.9).await?;
-            }
-            Mode::Schema => {
-                let single = || throughput::single(span, connections);
-                self.against(single, "single", || throughput::schema(span, connections), 0.85).await?;
-            }
-            Mode::Transform => {
-                let single = || throughput::single(span, connections);
-                self.against(single, "single", || throughput::transform(span, connections), 0.6).await?;
-            }
+            Mode::Flaky => self.against_single(|| throughput::flaky(span, connections), 0.9).await?,
+            Mode::Schema => self.against_single(|| throughput::schema(span, connections), 0.85).await?,
+            Mode::Transform => self.against_single(|| throughput::transform(span, connections), 0.6).await?,
             Mode::Many => {
                 let few = || throughput::single_of_few(span, connections);
                 self.against(few, "single", || crowd::many(span, connections), 0.9).await?;
             }
-            Mode::Backlog => {
-                let single = || throughput::single(span, connections);
-                self.against(single, "single", || crowd::backlog(span, connections), 0.8).await?;
+            Mode::Backlog => self.against_single(|| crowd::backlog(span, connections), 0.8).await?,
+            Mode::Sign => {
+                let one_by_one = || signing::one_by_one(span);
+                self.against(one_by_one, "one by one", || signing::side_by_side(span), 0.9).await?;
             }
             Mode::Receive => {
                 let many = connections * SENDER_CONNECTIONS;
@@ -238,6 +233,14 @@ impl Bench<'_> {
     {
         let (span, connections) = (Duration::from_secs(self.args.secs.max(1)), self.args.connections);
         self.against(|| throughput::direct(span, connections), "direct", this, floor).await
+    }
+
+    async fn against_single<F>(&mut self, this: impl Fn() -> F, floor: f64) -> anyhow::Result<()>
+    where
+        F: Future<Output = anyhow::Result<Row>>,
+    {
+        let (span, connections) = (Duration::from_secs(self.args.secs.max(1)), self.args.connections);
+        self.against(|| throughput::single(span, connections), "single", this, floor).await
     }
 
     /// Measures `this`, with the baseline before and after it.

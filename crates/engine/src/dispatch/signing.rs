@@ -29,7 +29,7 @@ pub(crate) struct Signatures {
 
 /// The signatures of a body that is sent at `at`.
 pub(crate) fn sign(live: &Live, id: &str, body: &[u8], at: UnixMs) -> Signatures {
-    let mut batch = Batch::default();
+    let mut batch = Batch::with_capacity(1, body.len());
     let two = push(&mut batch, live, id, body, at);
     take(&mut batch.sign().into_iter(), two, at)
 }
@@ -54,7 +54,8 @@ pub(super) fn ahead(
     starting: Vec<(WebhookNo, Ready)>,
     at: UnixMs,
 ) -> impl Iterator<Item = (WebhookNo, Ready, Option<Ahead>)> {
-    let (mut batch, mut bytes) = (Batch::default(), 0);
+    let bodies: usize = starting.iter().map(|(_, ready)| ready.event.body.len()).sum();
+    let (mut batch, mut bytes) = (Batch::with_capacity(starting.len(), bodies.min(AHEAD_BYTES_MAX)), 0);
     let signing: Vec<Option<(Arc<Live>, bool)>> = starting
         .iter()
         .map(|(webhook, ready)| {

@@ -56,6 +56,15 @@ struct Job {
 }
 
 impl Batch {
+    /// With room for both signatures of so many bodies, which have so many bytes in all.
+    #[must_use]
+    pub fn with_capacity(bodies: usize, bytes: usize) -> Self {
+        /// What is signed beside a body: id and time, padding, and the block that its end is in.
+        const BESIDE_BLOCKS: usize = 3;
+        let blocks = 2 * (bytes / BLOCK_BYTES + bodies * BESIDE_BLOCKS);
+        Self { blocks: Vec::with_capacity(blocks), jobs: Vec::with_capacity(2 * bodies) }
+    }
+
     /// Adds a body for [`super::legacy`].
     pub fn push_legacy(&mut self, secret: &Secret, body: &[u8]) {
         self.push(secret.legacy_keyed, &[body]);

@@ -4,7 +4,7 @@
 //! knows its socket; an HTTP/2 connection is shared; nothing is kept for longer than the idle time. Read `http1.rs`
 //! next.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -70,9 +70,10 @@ pub(super) struct Pool {
 
 #[derive(Default)]
 struct State {
-    kept: HashMap<Origin, Kept>,
-    /// Runtimes in which a sweep is under way.
-    swept: HashSet<Id>,
+    /// By a hash that is asked twice for each attempt.
+    kept: HashMap<Origin, Kept, foldhash::quality::RandomState>,
+    /// Runtimes in which a sweep is under way: a few.
+    swept: Vec<Id>,
 }
 
 #[derive(Default)]
@@ -140,7 +141,8 @@ impl Pool {
     /// Lets a task of the runtime give up what is idle for too long, as long as there is anything.
     #[expect(clippy::disallowed_methods, reason = "sockets live in real time, whatever clock the engine has")]
     fn sweep_in(self: &Arc<Self>, state: &mut State, runtime: Id) {
-        if state.swept.insert(runtime) {
+        if !state.swept.contains(&runtime) {
+            state.swept.push(runtime);
             let pool = Arc::clone(self);
             TokioExecutor::new().execute(async move {
                 while let Some(next) = pool.sweep(runtime) {
@@ -170,7 +172,7 @@ impl Pool {
             !kept.one.is_empty() || kept.two.is_some()
         });
         if next.is_none() {
-            state.swept.remove(&runtime);
+            state.swept.retain(|swept| *swept != runtime);
         }
         next
     }
