@@ -131,29 +131,7 @@
   // The engine's own `stringify` goes through any length without asking whether time is up; a function that it calls
   // for each value asks. (An eighth more for a usual event.)
   const same = (_key, value) => value;
-  // What a list of names lets through, as a function.
-  const picking = (list) => {
-    checkLength(list);
-    const names = new Set();
-    for (let at = 0; at < list.length; at++) {
-      const name = list[at];
-      if (["string", "number"].includes(typeof name) || name instanceof String || name instanceof Number) names.add(text(name));
-    }
-    const wrappers = [String, Number, Boolean, BigInt];
-    return (_key, value) => {
-      if (typeof value !== "object" || value === null || isArray(value)) return value;
-      if (wrappers.some((wrapper) => value instanceof wrapper)) return value;
-      const picked = {};
-      for (const name of names) {
-        defineProperty(picked, name, { value: value[name], enumerable: true });
-      }
-      return picked;
-    };
-  };
-  const jsonOf = (value, replacer, space) => {
-    const each = typeof replacer === "function" ? replacer : isArray(replacer) ? picking(replacer) : same;
-    return stringify(value, each, space);
-  };
+  const jsonOf = (value) => stringify(value, same);
 
   // ── The console: kept, for whoever tries a script out ─────────────────────────────────────────────
   const shown = (value) => {
@@ -182,18 +160,23 @@
   const views = getPrototypeOf(Uint8Array.prototype);
   const { get: viewLength } = getOwnPropertyDescriptor(views, "length");
   const tooLong = () => new RangeError(`the length is too large, or not known; the largest is ${LENGTH_MAX}`);
+  // The length of a typed array that a built-in function will see, too: none of its prototypes has another one.
+  const lengthOfView = (it) => {
+    for (let at = it; at !== views; at = getPrototypeOf(at)) {
+      if (at === null || getOwnPropertyDescriptor(at, "length") !== undefined) return Infinity;
+    }
+    return apply(viewLength, it, []);
+  };
   const checkLength = (it) => {
-    if (isArray(it)) {
+    if (isArray(it) || typeof it === "string") {
       if (it.length <= LENGTH_MAX) return;
     } else {
       if ((typeof it !== "object" && typeof it !== "function") || it === null) return;
       const own = getOwnPropertyDescriptor(it, "length");
       if (own !== undefined) {
         if (typeof own.value === "number" && own.value <= LENGTH_MAX) return;
-      } else {
-        if (!("length" in it)) return;
-        const isPlainView = isView(it) && getPrototypeOf(getPrototypeOf(it)) === views;
-        if (isPlainView && apply(viewLength, it, []) <= LENGTH_MAX) return;
+      } else if (!("length" in it) || (isView(it) && lengthOfView(it) <= LENGTH_MAX)) {
+        return;
       }
     }
     throw tooLong();
@@ -244,8 +227,24 @@
       return apply(native, this, args);
     });
   }
+  for (const [target, name] of [[views, "set"], [views.constructor, "from"]]) {
+    const native = target[name];
+    replace(target, name, function (...args) {
+      checkLength(args[0]);
+      return apply(native, this, args);
+    });
+  }
 
-  replace(JSON, "stringify", function (value, replacer, space) { return jsonOf(value, replacer, space); });
+  replace(JSON, "stringify", function (value, replacer, space) {
+    if (typeof replacer === "function") return stringify(value, replacer, space);
+    // A list of names leaves no room for a function: only what is handed over is looked at.
+    if (isArray(replacer)) {
+      checkLength(replacer);
+      checkLength(value);
+      return stringify(value, replacer, space);
+    }
+    return stringify(value, same, space);
+  });
 
   replace(String, "raw", function (template, ...values) {
     const { raw } = template;

@@ -167,7 +167,7 @@ impl Unsent {
 fn head(request: &Request, behind: &[u8]) -> Bytes {
     let uri = &request.uri;
     let target = uri.path_and_query().map_or("/", |it| it.as_str());
-    let (host, lines) = (uri.host().unwrap_or_default(), request.headers.lines());
+    let (host, lines) = (host(uri), request.headers.lines());
     let mut digits = itoa::Buffer::new();
     let mut head = Vec::with_capacity(target.len() + host.len() + lines.len() + behind.len() + 80);
     head.extend_from_slice(b"POST ");
@@ -178,10 +178,6 @@ fn head(request: &Request, behind: &[u8]) -> Bytes {
     head.extend_from_slice(target.as_bytes());
     head.extend_from_slice(b" HTTP/1.1\r\nhost: ");
     head.extend_from_slice(host.as_bytes());
-    if let Some(port) = port(uri) {
-        head.push(b':');
-        head.extend_from_slice(digits.format(port).as_bytes());
-    }
     head.extend_from_slice(b"\r\n");
     head.extend_from_slice(lines.as_bytes());
     head.extend_from_slice(b"content-length: ");
@@ -191,8 +187,31 @@ fn head(request: &Request, behind: &[u8]) -> Bytes {
     head.into()
 }
 
-/// The port of a URL, where it is not the one that its scheme implies.
-fn port(uri: &Uri) -> Option<u16> {
-    let implied = if uri.scheme_str() == Some("https") { 443 } else { 80 };
-    uri.port_u16().filter(|port| *port != implied)
+/// The host of a URL, and its port where it is not the one that its scheme implies.
+fn host(uri: &Uri) -> &str {
+    let authority = uri.authority().map_or("", |it| it.as_str());
+    let host = authority.rsplit_once('@').map_or(authority, |(_user, host)| host);
+    let implied = if uri.scheme_str() == Some("https") { ":443" } else { ":80" };
+    host.strip_suffix(implied).unwrap_or(host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_told_with_its_port_where_that_is_not_the_usual_one() {
+        for (url, expected) in [
+            ("http://h/", "h"),
+            ("http://h:80/x?y", "h"),
+            ("http://h:443", "h:443"),
+            ("https://h:443/", "h"),
+            ("https://h:8443/", "h:8443"),
+            ("http://[::1]:80/", "[::1]"),
+            ("http://[::80]/", "[::80]"),
+            ("https://user:word@h:1/", "h:1"),
+        ] {
+            assert_eq!(host(&url.parse().unwrap()), expected, "{url}");
+        }
+    }
 }
