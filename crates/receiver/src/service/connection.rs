@@ -17,14 +17,14 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::TcpStream;
-use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinSet;
 
 use super::activity::Activity;
+use super::balance::{Balance, Place};
 use super::begun::Begun;
 use super::body::Body;
-use super::plain::Plain;
+use super::plain::{End, Plain};
 
 /// How long a connection may be idle while the service is at its limit of connections.
 const CROWDED_IDLE_MS: u64 = 1_000;
@@ -63,8 +63,8 @@ impl Connection {
     pub(super) async fn run<F, A>(
         self,
         stream: TcpStream,
-        _place: OwnedSemaphorePermit,
-        thread: Option<Handle>,
+        _room: OwnedSemaphorePermit,
+        balance: Arc<Balance>,
         answer: F,
     ) where
         F: Fn(Request) -> A + Clone + Send + 'static,
@@ -72,40 +72,58 @@ impl Connection {
     {
         // Answers are small and are waited for. Where this fails the connection is gone anyway.
         stream.set_nodelay(true).ok();
-        let begun = match thread {
-            None => self.clone().plain(stream, answer.clone()).await,
-            Some(thread) => self.clone().plain_on(&thread, stream, answer.clone()).await,
+        let begun = match balance.place() {
+            None => match self.clone().plain(stream, answer.clone(), None).await {
+                Some((stream, End::Other(read))) => Some((stream, read)),
+                _ => None,
+            },
+            Some(place) => self.plain_on(place, &balance, stream, answer.clone()).await,
         };
         if let Some((stream, read)) = begun {
             self.hyper(stream, read, answer).await;
         }
     }
 
-    /// Its plain requests, on a thread; it comes back with the first other one.
+    /// Its plain requests, on one thread after the other; it comes back with the first other one.
     async fn plain_on<F, A>(
-        self,
-        thread: &Handle,
-        stream: TcpStream,
+        &self,
+        first: Place,
+        balance: &Arc<Balance>,
+        mut stream: TcpStream,
         answer: F,
     ) -> Option<(TcpStream, BytesMut)>
     where
         F: Fn(Request) -> A + Clone + Send + 'static,
         A: Future<Output = Response> + Send + 'static,
     {
-        let stream = stream.into_std().ok()?;
-        let plain = async move {
-            let (stream, read) = self.plain(TcpStream::from_std(stream).ok()?, answer).await?;
-            Some((stream.into_std().ok()?, read))
-        };
-        // Ends with this, wherever it is.
-        let mut there = JoinSet::new();
-        there.spawn_on(plain, thread);
-        let (stream, read) = there.join_next().await?.ok()??;
-        Some((TcpStream::from_std(stream).ok()?, read))
+        let mut place = Some(first);
+        while let Some(here) = place {
+            let (this, answer, moved) = (self.clone(), answer.clone(), stream.into_std().ok()?);
+            let thread = here.thread().clone();
+            let plain = async move {
+                let (stream, end) = this.plain(TcpStream::from_std(moved).ok()?, answer, Some(&here)).await?;
+                Some((stream.into_std().ok()?, end))
+            };
+            // Ends with this, wherever it is.
+            let mut there = JoinSet::new();
+            there.spawn_on(plain, &thread);
+            let (back, end) = there.join_next().await?.ok()??;
+            stream = TcpStream::from_std(back).ok()?;
+            match end {
+                End::Other(read) => return Some((stream, read)),
+                End::Elsewhere => place = balance.place(),
+            }
+        }
+        None
     }
 
-    /// Its plain requests; gives what was read of one that is not, or nothing where the connection is over.
-    async fn plain<F, A>(mut self, mut stream: TcpStream, answer: F) -> Option<(TcpStream, BytesMut)>
+    /// Its plain requests; gives how they ended, or nothing where the connection is over.
+    async fn plain<F, A>(
+        mut self,
+        mut stream: TcpStream,
+        answer: F,
+        place: Option<&Place>,
+    ) -> Option<(TcpStream, End)>
     where
         F: Fn(Request) -> A,
         A: Future<Output = Response>,
@@ -113,10 +131,16 @@ impl Connection {
         let (activity, rest_wait) = (self.activity.clone(), self.rest_wait);
         // Asked only when it was woken itself, and not at every step of a request.
         let mut leave = FuturesUnordered::from_iter([self.until_leave()]);
-        let plain =
-            Plain { stream: &mut stream, activity: &activity, rest_wait, leave: &mut leave, stopping: false };
-        let read = plain.serve(answer).await?;
-        Some((stream, read))
+        let plain = Plain {
+            stream: &mut stream,
+            activity: &activity,
+            rest_wait,
+            place,
+            leave: &mut leave,
+            stopping: false,
+        };
+        let end = plain.serve(answer).await?;
+        Some((stream, end))
     }
 
     /// All that comes after what was read.

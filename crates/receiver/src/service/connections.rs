@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 
 use super::ServiceLimits;
 use super::activity::Activity;
+use super::balance::Balance;
 use super::connection::{Connection, Request, Word, server};
 
 /// How long accepting rests after it failed, as it does where the process has no more file handles.
@@ -25,6 +26,7 @@ const ACCEPT_REST_MS: u64 = 100;
 const ROOM_WAIT_MS: u64 = 500;
 /// How long the rest of a plain request's body is waited for, before its connection is hyper's.
 const REST_WAIT_MS: u64 = 1_000;
+
 /// Answers requests until `stop` completes and the connections have ended, or the deadline has passed.
 pub(super) async fn serve<F, A>(
     listener: TcpListener,
@@ -44,17 +46,19 @@ pub(super) async fn serve<F, A>(
         let room = Arc::new(Semaphore::new(limits.connections_max));
         let idle = Duration::from_millis(limits.connection_idle_ms);
         let rest_wait = Duration::from_millis(limits.body_timeout_ms.min(REST_WAIT_MS));
-        let mut threads = threads.iter().cycle();
+        let balance = Balance::over(threads);
+        let mut balanced = std::pin::pin!(balance.keep());
         loop {
-            let (stream, place) = tokio::select! {
+            let (stream, room) = tokio::select! {
                 () = &mut stop => break,
                 next = next(&listener, &room, &word) => next,
+                never = &mut balanced => match never {},
             };
             while open.try_join_next().is_some() {}
             let heard = word.subscribe();
             let activity = Activity::new();
             let connection = Connection { server: server.clone(), idle, rest_wait, heard, activity };
-            open.spawn(connection.run(stream, place, threads.next().cloned(), answer.clone()));
+            open.spawn(connection.run(stream, room, balance.clone(), answer.clone()));
         }
     }
     drop(listener);

@@ -7,6 +7,7 @@
 //! Read `connections.rs` next.
 
 mod activity;
+mod balance;
 mod begun;
 mod body;
 mod connection;

@@ -24,6 +24,7 @@ use tokio::net::TcpStream;
 use self::answer::Answers;
 use self::request::NotWhole;
 use super::activity::Activity;
+use super::balance::Place;
 use super::body::Body;
 use super::connection::{Leave, Request};
 
@@ -36,15 +37,26 @@ pub(super) struct Plain<'c, L> {
     pub(super) activity: &'c Activity,
     /// How long the rest of a body is waited for here.
     pub(super) rest_wait: Duration,
+    /// Where it is answered, if that may change.
+    pub(super) place: Option<&'c Place>,
     /// Says, once, when the connection is to be closed.
     pub(super) leave: &'c mut L,
     /// Whether the service is stopping, so that the answer under way is the last.
     pub(super) stopping: bool,
 }
 
+/// How plain requests end on a connection that goes on.
+#[derive(Debug, PartialEq)]
+pub(super) enum End {
+    /// With another one, of which so much was read.
+    Other(BytesMut),
+    /// On this thread: the next one is for another.
+    Elsewhere,
+}
+
 impl<L: Stream<Item = Leave> + Unpin> Plain<'_, L> {
-    /// Answers requests; gives what was read of one that is not plain, or nothing where the connection is over.
-    pub(super) async fn serve<F, A>(mut self, answer: F) -> Option<BytesMut>
+    /// Answers requests; gives how that ended, or nothing where the connection is over.
+    pub(super) async fn serve<F, A>(mut self, answer: F) -> Option<End>
     where
         F: Fn(Request) -> A,
         A: Future<Output = Response>,
@@ -63,11 +75,11 @@ impl<L: Stream<Item = Leave> + Unpin> Plain<'_, L> {
                     let more = rest(self.stream, &mut read, whole);
                     // Where it does not come, that is for those to say who have all the time.
                     if !matches!(tokio::time::timeout(self.rest_wait, more).await, Ok(Ok(()))) {
-                        return Some(read);
+                        return Some(End::Other(read));
                     }
                     continue;
                 }
-                Err(NotWhole::Other) => return Some(read),
+                Err(NotWhole::Other) => return Some(End::Other(read)),
             };
             // Pinned where it is made: it is large, and would be moved twice otherwise.
             let response = self.answer(pin!(answer(request.map(Body::Whole)))).await;
@@ -76,10 +88,14 @@ impl<L: Stream<Item = Leave> + Unpin> Plain<'_, L> {
             self.write(answers.bytes()).await?;
             answers.free();
             if let Some(body) = more {
-                return self.stream_to_the_end(body).await;
+                self.stream_to_the_end(body).await;
+                return None;
             }
             if self.stopping || answers.is_last() {
                 return None;
+            }
+            if read.is_empty() && self.place.is_some_and(Place::is_to_leave) {
+                return Some(End::Elsewhere);
             }
         }
     }
@@ -127,7 +143,7 @@ impl<L: Stream<Item = Leave> + Unpin> Plain<'_, L> {
     }
 
     /// Writes a body whose length nobody knows: it ends with the connection.
-    async fn stream_to_the_end(&mut self, mut body: axum::body::Body) -> Option<BytesMut> {
+    async fn stream_to_the_end(&mut self, mut body: axum::body::Body) -> Option<()> {
         loop {
             let frame = tokio::select! {
                 biased;

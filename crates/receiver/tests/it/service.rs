@@ -1,10 +1,15 @@
 //! The service's bounds: idle connections, crowds, shutdowns; both versions of HTTP; its secrets.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tempfile::tempdir;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use vai_webhooks_receiver::service::{Body, SecretsError, ServiceLimits, parse_secrets, serve_connections};
 
@@ -117,12 +122,11 @@ async fn plain_requests_come_whole_and_after_another_one_all_come_from_hyper() {
 
 #[tokio::test]
 async fn plain_requests_are_answered_on_the_given_threads_and_all_others_here() {
-    let mut apart = tokio::runtime::Builder::new_multi_thread();
-    let apart = apart.worker_threads(1).thread_name("apart").enable_all().build().unwrap();
+    let apart = Apart::named("apart");
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
-    let threads = vec![apart.handle().clone()];
+    let threads = vec![apart.handle.clone()];
     let service = tokio::spawn(async move {
         let answer = async |_: http::Request<Body>| {
             let thread = std::thread::current();
@@ -147,7 +151,90 @@ async fn plain_requests_are_answered_on_the_given_threads_and_all_others_here() 
     client.until_closed().await;
     idle.until_closed().await;
     service.await.unwrap();
-    apart.shutdown_background();
+}
+
+/// A thread with a name and a runtime of its own, until it is dropped.
+struct Apart {
+    handle: Handle,
+    end: Option<oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Apart {
+    fn named(name: &str) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let handle = runtime.handle().clone();
+        let (end, ended) = oneshot::channel::<()>();
+        let run = move || drop(runtime.block_on(ended));
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run).unwrap();
+        Self { handle, end: Some(end), thread: Some(thread) }
+    }
+}
+
+impl Drop for Apart {
+    fn drop(&mut self) {
+        drop(self.end.take());
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn connections_leave_a_thread_that_has_far_more_to_do_than_another() {
+    let (busy, quiet) = (Apart::named("busy"), Apart::named("quiet"));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let threads = vec![busy.handle.clone(), quiet.handle.clone()];
+    let service = tokio::spawn(async move {
+        let answer = async |_: http::Request<Body>| {
+            let name = std::thread::current().name().unwrap_or_default().to_owned();
+            axum::response::Response::new(name.into())
+        };
+        let stopped = async { stopped.await.unwrap() };
+        serve_connections(listener, answer, &ServiceLimits::default(), threads, stopped).await;
+    });
+    let plain = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody";
+    let mut clients = Vec::new();
+    for expected in ["busy", "quiet", "busy", "quiet"] {
+        let mut client = Client::connect(address).await;
+        client.write(plain.as_bytes()).await;
+        assert_eq!(client.answer().await.unwrap().body, expected);
+        clients.push(client);
+    }
+    // What nobody can spread: it leaves others a moment now and then.
+    let ended = Arc::new(AtomicBool::new(false));
+    let until = Arc::clone(&ended);
+    let work = busy.handle.spawn(async move {
+        let mut sum = 0_u64;
+        while !until.load(Ordering::Relaxed) {
+            sum = (0..50_000).fold(sum, |sum, n| std::hint::black_box(sum ^ n));
+            tokio::task::yield_now().await;
+        }
+        sum
+    });
+    // Each answers all the while, and in the end all are where there is less to do.
+    let all_moved = async {
+        loop {
+            let mut places = Vec::new();
+            for client in &mut clients {
+                client.write(plain.as_bytes()).await;
+                places.push(client.answer().await.unwrap().body);
+            }
+            if places.iter().all(|place| place == "quiet") {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(300), all_moved).await.unwrap();
+    ended.store(true, Ordering::Relaxed);
+    work.await.unwrap();
+    stop.send(()).unwrap();
+    for client in &mut clients {
+        client.until_closed().await;
+    }
+    service.await.unwrap();
 }
 
 #[tokio::test]

@@ -60,13 +60,16 @@ async fn serve(waits: bool) -> Served {
         let activity = Activity::new();
         let rest = plain(&mut stream, &activity, &mut leave).serve(answer).await;
         assert!(activity.idle_for().is_some(), "nothing is in progress any more");
-        rest
+        rest.map(|end| match end {
+            End::Other(read) => read,
+            End::Elsewhere => panic!("there is no other thread"),
+        })
     });
     Served { client, leave, asked, go, rest }
 }
 
 fn plain<'c, L>(stream: &'c mut TcpStream, activity: &'c Activity, leave: &'c mut L) -> Plain<'c, L> {
-    Plain { stream, activity, rest_wait: Duration::from_secs(1), leave, stopping: false }
+    Plain { stream, activity, rest_wait: Duration::from_secs(1), place: None, leave, stopping: false }
 }
 
 fn post(body: &str) -> String {
