@@ -272,8 +272,9 @@ fn log_event(seen: &Observation<'_>) {
 }
 
 /// Answers requests within the service's bounds on connections, until `stop` completes and what is in
-/// flight has ended, or the deadline in `limits` has passed. Connections are spread over `threads` as long as their requests
-/// are plain ones (small and whole), and go on here when they are not; all are here where there are no threads.
+/// flight has ended, or the deadline in `limits` has passed. Connections are spread over `threads` (runtimes of one thread
+/// each) as long as their requests are plain ones (small and whole), by what these have to do, and go on here when they are
+/// not; all are here where there are no threads.
 pub async fn serve_connections<F, A>(
     listener: TcpListener,
     answer: F,
