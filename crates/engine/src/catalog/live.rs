@@ -1,20 +1,17 @@
 //! What is checked as events come in: the schemas of those tenants that have them checked, in memory.
 //!
 //! It exists so that an event never waits for the store, and one of a tenant that checks nothing costs a look at one
-//! flag. A schema is compiled at its first event, once, and kept until it is replaced. The store says what changed, in
-//! the order of its commits. Invariants: what is off is not in memory; the last mismatch of a type is kept, and no
-//! more of them. Read `../engine/checked.rs` next.
+//! flag. The store says what changed, in the order of its commits. Invariant: what is off is not in memory. Read `check.rs`
+//! next.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
-use vai_webhooks_wire::{EventId, UnixMs};
 
-use super::schema::Schema;
+use super::check::{Check, LiveType, Mismatches};
 use super::typed::typed;
-use crate::error::FieldProblem;
 use crate::tenant::TenantId;
 
 /// What happens to events that are not as their schema has them.
@@ -59,108 +56,6 @@ pub enum CatalogChange {
     EventType(TenantId, String, Option<String>),
 }
 
-/// Mismatches of one event type since the start, or since its schema was last put.
-#[derive(Debug, Clone)]
-pub struct Mismatches {
-    /// Events that were not as the schema has them.
-    pub count: u64,
-    /// When the last one came.
-    pub at: UnixMs,
-    /// The last one; `None` where it was refused.
-    pub event_id: Option<EventId>,
-    /// What was wrong with it.
-    pub violations: Vec<FieldProblem>,
-}
-
-/// What is wrong with an event, and what that means.
-#[derive(Debug)]
-pub(crate) struct Mismatch {
-    pub(crate) mode: CheckMode,
-    pub(crate) violations: Vec<FieldProblem>,
-    event_type: Arc<LiveType>,
-}
-
-impl Mismatch {
-    /// Remembers it as its type's last.
-    pub(crate) fn note(&self, at: UnixMs, event_id: Option<EventId>) {
-        let count = self.event_type.count.fetch_add(1, Ordering::Relaxed) + 1;
-        let last = Mismatches { count, at, event_id, violations: self.violations.clone() };
-        *self.event_type.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
-    }
-}
-
-#[derive(Debug)]
-enum Source {
-    /// One of the six, as it comes.
-    Typed(&'static Schema),
-    /// A tenant's own, compiled at its first event.
-    Own { text: String, compiled: OnceLock<Option<Schema>> },
-}
-
-#[derive(Debug)]
-struct LiveType {
-    source: Source,
-    count: AtomicU64,
-    last: Mutex<Option<Mismatches>>,
-}
-
-impl LiveType {
-    fn new(source: Source) -> Arc<Self> {
-        Arc::new(Self { source, count: AtomicU64::new(0), last: Mutex::new(None) })
-    }
-
-    fn own(text: String) -> Arc<Self> {
-        Self::new(Source::Own { text, compiled: OnceLock::new() })
-    }
-
-    fn schema(&self) -> Option<&Schema> {
-        match &self.source {
-            Source::Typed(schema) => Some(schema),
-            Source::Own { text, compiled } => {
-                let compile = || match Schema::compile(text, "") {
-                    Ok(schema) => Some(schema),
-                    Err(problems) => {
-                        tracing::error!(
-                            ?problems,
-                            "a stored schema cannot be used; its events are not checked"
-                        );
-                        None
-                    }
-                };
-                compiled.get_or_init(compile).as_ref()
-            }
-        }
-    }
-}
-
-/// A check that is to be made of an event's data.
-#[derive(Debug)]
-pub(crate) struct Check {
-    mode: CheckMode,
-    event_type: Arc<LiveType>,
-}
-
-impl Check {
-    /// Whether it may take long for data of so many bytes. The first of a schema does: it is compiled then, and whoever else
-    /// needs it meanwhile waits for it.
-    pub(crate) fn takes_long(&self, bytes: usize) -> bool {
-        match &self.event_type.source {
-            Source::Typed(schema) => schema.takes_long(bytes),
-            Source::Own { compiled, .. } => match compiled.get() {
-                Some(schema) => schema.as_ref().is_some_and(|schema| schema.takes_long(bytes)),
-                None => true,
-            },
-        }
-    }
-
-    /// What is wrong with the data; `None` where nothing is.
-    pub(crate) fn make(self, data: &str) -> Option<Mismatch> {
-        let Self { mode, event_type } = self;
-        let violations = event_type.schema()?.violations(data, "/data");
-        (!violations.is_empty()).then_some(Mismatch { mode, violations, event_type })
-    }
-}
-
 #[derive(Debug, Clone)]
 struct Checked {
     mode: CheckMode,
@@ -169,7 +64,7 @@ struct Checked {
 
 impl Checked {
     fn of(mode: CheckMode, own: Vec<(String, Option<String>)>) -> Self {
-        let six = typed().iter().map(|it| (it.name.to_owned(), LiveType::new(Source::Typed(&it.compiled))));
+        let six = typed().iter().map(|it| (it.name.to_owned(), LiveType::typed(&it.compiled)));
         let mut checked = Self { mode, types: six.collect() };
         for (name, schema) in own {
             checked.put(name, schema);
@@ -233,7 +128,7 @@ impl LiveCatalog {
         let tenants = self.tenants.load();
         let checked = tenants.get(&tenant)?;
         let event_type = Arc::clone(checked.types.get(event_type)?);
-        Some(Check { mode: checked.mode, event_type })
+        Some(Check::of(checked.mode, event_type))
     }
 
     /// A tenant's mode.
@@ -245,12 +140,15 @@ impl LiveCatalog {
     pub(crate) fn mismatches(&self, tenant: TenantId, event_type: &str) -> Option<Mismatches> {
         let tenants = self.tenants.load();
         let live = tenants.get(&tenant)?.types.get(event_type)?;
-        live.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        live.mismatches()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use vai_webhooks_wire::UnixMs;
+
+    use super::super::check::Mismatch;
     use super::*;
 
     const ONE: TenantId = TenantId(1);
