@@ -70,10 +70,9 @@ async fn make(parts: &Parts, mut live: Arc<Live>, ready: &Ready, ahead: Option<A
     let started_at = parts.clock.now();
     let began = parts.clock.elapsed();
     let number = ready.attempts + 1;
-    let signatures = ahead.and_then(|ahead| ahead.of(&live)).unwrap_or_else(|| {
-        let body = outgoing.as_ref().map_or(&ready.event.body, |outgoing| &outgoing.shaped.body);
-        signing::sign(&live, ready.event.id.as_str(), body, started_at)
-    });
+    let signatures = ahead
+        .and_then(|ahead| ahead.of(&live))
+        .unwrap_or_else(|| signing::sign(&live, &ready.event, outgoing.as_ref(), started_at));
     let request = render::request(&live, &ready.event, outgoing.as_ref(), number, &signatures, &*parts.rng);
     let exchange = parts.transport.send(request).await;
     let took = parts.clock.elapsed().saturating_sub(began);

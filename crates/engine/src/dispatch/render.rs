@@ -3,6 +3,7 @@
 //! Source of every header: the contract's table. Invariant: the bytes that are signed are the bytes that
 //! are sent; the body was built once, when the event was accepted, or by the webhook's transformation. Read `attempt.rs` next.
 
+use bytes::Bytes;
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Uri};
 use vai_webhooks_wire::sign;
@@ -32,7 +33,7 @@ pub(crate) fn request(
     rng: &dyn Rng,
 ) -> Request {
     let (now, timestamp_secs) = (signatures.at, signatures.at.as_secs());
-    let (id, body) = (event.id.as_str(), outgoing.map_or(&event.body, |outgoing| &outgoing.shaped.body));
+    let (id, body) = (event.id.as_str(), body(event, outgoing));
     let length = live.constant.lines().len() + OF_ATTEMPT_BYTES + 2 * id.len() + event.event_type.len();
     let mut headers = Headers::with_capacity(length);
     match outgoing {
@@ -63,6 +64,11 @@ pub(crate) fn request(
         Some(outgoing) => moved(live.uri.clone(), &outgoing.shaped),
     };
     Request { uri, headers, body: body.clone(), timeout: live.timeout }
+}
+
+/// The bytes that are signed and sent: the event's own, or what was made of it.
+pub(super) fn body<'b>(event: &'b Sendable, outgoing: Option<&'b Outgoing>) -> &'b Bytes {
+    outgoing.map_or(&event.body, |outgoing| &outgoing.shaped.body)
 }
 
 /// The headers that are the same in each of a webhook's attempts: ours, and its owner's.
@@ -136,14 +142,12 @@ fn push_trace(text: &mut String, rng: &dyn Rng) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dispatch::signing;
     use crate::key::{EventKey, WebhookNo};
     use crate::store::StoredWebhook;
     use crate::tenant::TenantId;
     use crate::webhook::{WebhookConfig, WebhookStatus};
-    use bytes::Bytes;
     use vai_webhooks_wire::{Secret, UnixMs, Verifier};
-
-    use crate::dispatch::signing;
 
     struct Fixed;
 
@@ -185,8 +189,7 @@ mod tests {
             body: Bytes::from_static(br#"{"id":"order-1"}"#),
         };
         let outgoing = shaped.map(|shaped| Outgoing { shaped, content_type: JSON, headers: Vec::new() });
-        let body = outgoing.as_ref().map_or(&event.body, |outgoing| &outgoing.shaped.body);
-        let signatures = signing::sign(live, event.id.as_str(), body, NOW);
+        let signatures = signing::sign(live, &event, outgoing.as_ref(), NOW);
         request(live, &event, outgoing.as_ref(), 3, &signatures, &Fixed)
     }
 

@@ -8,8 +8,10 @@ use std::sync::Arc;
 use vai_webhooks_wire::UnixMs;
 use vai_webhooks_wire::sign::{Batch, Mac};
 
+use super::format::Outgoing;
+use super::render;
 use crate::key::WebhookNo;
-use crate::store::Ready;
+use crate::store::{Ready, Sendable};
 use crate::webhook::live::Live;
 use crate::webhook::registry::Registry;
 
@@ -27,10 +29,11 @@ pub(crate) struct Signatures {
     pub(crate) second: Option<Mac>,
 }
 
-/// The signatures of a body that is sent at `at`.
-pub(crate) fn sign(live: &Live, id: &str, body: &[u8], at: UnixMs) -> Signatures {
+/// The signatures of an event that is sent at `at`: with its own body, or what was made of it.
+pub(crate) fn sign(live: &Live, event: &Sendable, outgoing: Option<&Outgoing>, at: UnixMs) -> Signatures {
+    let body = render::body(event, outgoing);
     let mut batch = Batch::with_capacity(1, body.len());
-    let two = push(&mut batch, live, id, body, at);
+    let two = push(&mut batch, live, event.id.as_str(), body, at);
     take(&mut batch.sign().into_iter(), two, at)
 }
 
@@ -100,7 +103,7 @@ mod tests {
 
     use super::*;
     use crate::key::EventKey;
-    use crate::store::{Sendable, StoredWebhook};
+    use crate::store::StoredWebhook;
     use crate::tenant::TenantId;
     use crate::webhook::{Form, Format, WebhookConfig, WebhookStatus};
 

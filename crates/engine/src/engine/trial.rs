@@ -46,8 +46,7 @@ impl Engine {
         let began = parts.clock.elapsed();
         let started_at = event.now;
         let (form, outgoing) = format::test(parts, live, &event.event).unwrap_or_default();
-        let body = outgoing.as_ref().map_or(&event.event.body, |outgoing| &outgoing.shaped.body);
-        let signatures = signing::sign(live, event.event.id.as_str(), body, started_at);
+        let signatures = signing::sign(live, &event.event, outgoing.as_ref(), started_at);
         let request = render::request(live, &event.event, outgoing.as_ref(), 1, &signatures, &*parts.rng);
         let exchange = parts.transport.send(request).await;
         let took = parts.clock.elapsed().saturating_sub(began);

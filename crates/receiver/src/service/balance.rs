@@ -59,12 +59,12 @@ impl Balance {
 
     /// Keeps the balance.
     pub(super) async fn keep(&self) -> Infallible {
+        if self.threads.len() < 2 {
+            return std::future::pending().await;
+        }
         let mut before: Vec<Duration> = self.threads.iter().map(Thread::at_work).collect();
         let mut looked = Instant::now();
         loop {
-            if self.threads.len() < 2 {
-                std::future::pending::<()>().await;
-            }
             sleep(Duration::from_millis(LOOK_MS)).await;
             let span = looked.elapsed().as_secs_f64();
             looked = Instant::now();

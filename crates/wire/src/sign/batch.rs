@@ -100,13 +100,11 @@ impl Batch {
     #[must_use]
     pub fn sign(self) -> Vec<Mac> {
         let mut macs = vec![[0; 32]; self.jobs.len()];
+        // Side by side are those that take the same number of steps.
         let mut order: Vec<usize> = (0..self.jobs.len()).collect();
-        if lanes::pay() {
-            // Side by side are those that take the same number of steps.
-            order.sort_by_key(|&job| self.jobs[job].blocks);
-        }
-        let side_by_side = if lanes::pay() { LANES } else { 1 };
-        for group in order.chunks(side_by_side) {
+        order.sort_by_key(|&job| self.jobs[job].blocks);
+        let at_once = if lanes::pay() { LANES } else { 1 };
+        for group in order.chunks(at_once) {
             match group {
                 [job] => macs[*job] = self.one(&self.jobs[*job]),
                 group => self.group(group, &mut macs),
